@@ -41,6 +41,19 @@ check_mx(Str data)
 		__builtin_trap();
 }
 
+/* A name alone takes no octet behind its root. */
+static void
+check_name(Str data)
+{
+	AUTO_BUF name = BUF_INIT(1024);
+	struct cursor c = cursor_of(data);
+
+	if (failed(dns_record_parse_name(&c, &name)))
+		return;
+	if (c.rest.n + name.n + (name.n > 0 ? 2 : 1) != data.n)
+		__builtin_trap();
+}
+
 static void
 check_ip(Str text)
 {
@@ -61,6 +74,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_BUF text = BUF_INIT(4096);
 
 	check_mx(s);
+	check_name(s);
 	check_ip(s);
 	if (!failed(dns_record_parse_txt(s, &text)) && text.n >= size)
 		__builtin_trap();
