@@ -13,11 +13,6 @@
 
 struct server;
 
-struct rpc_rule {
-	uint16_t type;
-	uint32_t from; /* BIT(SERVICE_...) of those who may ask it */
-};
-
 /* Where an answer goes. Small and copyable; may be kept for later. */
 typedef struct ReplyTo {
 	uint16_t client;

@@ -25,4 +25,10 @@ enum service_id {
 
 #define BIT(id) (1U << (id))
 
+/* One request of a serving process, and who may ask it. Tables end with { 0 }. */
+struct rpc_rule {
+	uint16_t type;
+	uint32_t from; /* BIT(SERVICE_...) of those who may ask it */
+};
+
 const char *service_name(enum service_id id);
