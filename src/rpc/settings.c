@@ -32,8 +32,8 @@
 			"when not given." \
 	}
 
-#define AT(member) offsetof(struct master_settings, member)
-const struct setting master_settings_table[] = {
+#define AT(member) offsetof(struct settings_master, member)
+const struct setting settings_master_table[] = {
 	HOSTNAME(AT(hostname)),
 	{ "data", SETTING_TEXT, AT(data), "/var/lib/posthorn",
 		"Folder that holds everything Posthorn keeps: mail, queue, directory, keys." },
@@ -66,8 +66,8 @@ const struct setting master_settings_table[] = {
 };
 #undef AT
 
-#define AT(member) offsetof(struct smtpd_settings, member)
-const struct setting smtpd_settings_table[] = {
+#define AT(member) offsetof(struct settings_smtpd, member)
+const struct setting settings_smtpd_table[] = {
 	HOSTNAME(AT(hostname)),
 	MESSAGE_SIZE_MAX(AT(message_size_max)),
 	{ "bare-line-feed", SETTING_CHOICE, AT(bare_line_feed), "refuse",
@@ -79,8 +79,8 @@ const struct setting smtpd_settings_table[] = {
 };
 #undef AT
 
-#define AT(member) offsetof(struct login_settings, member)
-const struct setting login_settings_table[] = {
+#define AT(member) offsetof(struct settings_login, member)
+const struct setting settings_login_table[] = {
 	HOSTNAME(AT(hostname)),
 	{ "login-batch", SETTING_NUMBER, AT(batch), "64",
 		"How many connections share one login process; 1 gives each its own.", .min = 1,
@@ -90,8 +90,8 @@ const struct setting login_settings_table[] = {
 };
 #undef AT
 
-#define AT(member) offsetof(struct directory_settings, member)
-const struct setting directory_settings_table[] = {
+#define AT(member) offsetof(struct settings_directory, member)
+const struct setting settings_directory_table[] = {
 	HOSTNAME(AT(hostname)),
 	{ "subaddress-delimiter", SETTING_TEXT, AT(subaddress_delimiter), "+",
 		"Character between user and tag: user+tag@domain is delivered to user@domain. "
@@ -102,8 +102,8 @@ const struct setting directory_settings_table[] = {
 };
 #undef AT
 
-#define AT(member) offsetof(struct mailbox_settings, member)
-const struct setting mailbox_settings_table[] = {
+#define AT(member) offsetof(struct settings_mailbox, member)
+const struct setting settings_mailbox_table[] = {
 	HOSTNAME(AT(hostname)),
 	{ "mailbox-linger", SETTING_SECONDS, AT(linger), "1m",
 		"How long the process of an account that nobody uses stays." },
@@ -115,8 +115,8 @@ const struct setting mailbox_settings_table[] = {
 };
 #undef AT
 
-#define AT(member) offsetof(struct queue_settings, member)
-const struct setting queue_settings_table[] = {
+#define AT(member) offsetof(struct settings_queue, member)
+const struct setting settings_queue_table[] = {
 	{ "queue-retry", SETTING_TIMES, AT(retry), "5m 10m 20m 30m 1h 2h 4h",
 		"Waits between attempts to deliver; the last one repeats." },
 	{ "queue-age-max", SETTING_SECONDS, AT(age_max), "5d",
@@ -132,16 +132,16 @@ const struct setting queue_settings_table[] = {
 };
 #undef AT
 
-#define AT(member) offsetof(struct deliver_settings, member)
-const struct setting deliver_settings_table[] = {
+#define AT(member) offsetof(struct settings_deliver, member)
+const struct setting settings_deliver_table[] = {
 	HOSTNAME(AT(hostname)),
 	POSTMASTER(AT(postmaster)),
 	{ 0 },
 };
 #undef AT
 
-#define AT(member) offsetof(struct relay_settings, member)
-const struct setting relay_settings_table[] = {
+#define AT(member) offsetof(struct settings_relay, member)
+const struct setting settings_relay_table[] = {
 	HOSTNAME(AT(hostname)),
 	{ "relay-host", SETTING_ADDRESS, AT(host), "",
 		"Server that all outgoing mail is handed to (a smart host), as HOST or HOST:PORT; "
@@ -159,8 +159,8 @@ const struct setting relay_settings_table[] = {
 };
 #undef AT
 
-#define AT(member) offsetof(struct resolver_settings, member)
-const struct setting resolver_settings_table[] = {
+#define AT(member) offsetof(struct settings_resolver, member)
+const struct setting settings_resolver_table[] = {
 	{ "dns.forwarder", SETTING_LIST, AT(forwarders), "",
 		"Name servers to ask, as ADDRESS or ADDRESS:PORT. Without it Posthorn resolves names "
 		"itself, from the root." },
@@ -172,23 +172,23 @@ const struct setting resolver_settings_table[] = {
 };
 #undef AT
 
-#define AT(member) offsetof(struct log_settings, member)
-const struct setting log_settings_table[] = {
+#define AT(member) offsetof(struct settings_log, member)
+const struct setting settings_log_table[] = {
 	LOG_FILE(AT(file)),
 	{ 0 },
 };
 #undef AT
 
 const struct setting *const settings_tables[] = {
-	master_settings_table,
-	smtpd_settings_table,
-	login_settings_table,
-	directory_settings_table,
-	mailbox_settings_table,
-	queue_settings_table,
-	deliver_settings_table,
-	relay_settings_table,
-	resolver_settings_table,
-	log_settings_table,
+	settings_master_table,
+	settings_smtpd_table,
+	settings_login_table,
+	settings_directory_table,
+	settings_mailbox_table,
+	settings_queue_table,
+	settings_deliver_table,
+	settings_relay_table,
+	settings_resolver_table,
+	settings_log_table,
 	NULL,
 };

@@ -23,7 +23,7 @@ enum {
 	RELAY_TLS_OFF,
 };
 
-struct master_settings {
+struct settings_master {
 	Str hostname;
 	Str data; /* folder */
 	SettingList listen_addresses;
@@ -31,38 +31,38 @@ struct master_settings {
 	bool listen_smtp, listen_submission, listen_submissions, listen_imap, listen_imaps;
 	Str log_file;                 /* "" is data/log/posthorn.log */
 	Str tls_certificate, tls_key; /* files; "" is a self-signed one in data/keys */
-	Str relay_login_file;         /* see struct relay_settings */
+	Str relay_login_file;         /* see struct settings_relay */
 	bool weak_walls;
 };
 
-struct smtpd_settings {
+struct settings_smtpd {
 	Str hostname;
 	uint64_t message_size_max; /* octets */
 	uint32_t bare_line_feed;   /* BARE_LINE_FEED_ */
 	bool plain_auth_on_loopback;
 };
 
-struct login_settings {
+struct settings_login {
 	Str hostname;
 	uint32_t batch; /* connections that share one process */
 	bool plain_auth_on_loopback;
 };
 
-struct directory_settings {
+struct settings_directory {
 	Str hostname;
 	Str subaddress_delimiter;  /* one character, or "" */
 	Str postmaster;            /* an address, or "" for the first account */
 	uint64_t message_size_max; /* octets */
 };
 
-struct mailbox_settings {
+struct settings_mailbox {
 	Str hostname;
 	uint32_t linger;           /* seconds */
 	uint32_t processes;        /* at most */
 	uint64_t message_size_max; /* octets */
 };
 
-struct queue_settings {
+struct settings_queue {
 	SettingList retry;         /* waits between attempts; the last one repeats */
 	uint32_t age_max;          /* seconds */
 	uint64_t free_min;         /* octets */
@@ -70,12 +70,12 @@ struct queue_settings {
 	uint64_t message_size_max; /* octets */
 };
 
-struct deliver_settings {
+struct settings_deliver {
 	Str hostname;
 	Str postmaster;
 };
 
-struct relay_settings {
+struct settings_relay {
 	Str hostname;
 	SettingAddress host; /* the smart host; host.host is "" when there is none */
 	uint32_t tls;        /* RELAY_TLS_, to the smart host */
@@ -84,27 +84,27 @@ struct relay_settings {
 	bool to_private; /* loopback and private addresses too */
 };
 
-struct resolver_settings {
+struct settings_resolver {
 	SettingList
 		forwarders; /* ADDRESS or ADDRESS:PORT; none: asks the root servers itself */
 	SettingList roots;  /* the same, instead of the public root servers */
 	Str trust_anchor;   /* a DS or DNSKEY record; "" is that of the public root */
 };
 
-struct log_settings {
-	Str file; /* as master_settings.log_file */
+struct settings_log {
+	Str file; /* as settings_master.log_file */
 };
 
-extern const struct setting master_settings_table[];
-extern const struct setting smtpd_settings_table[];
-extern const struct setting login_settings_table[];
-extern const struct setting directory_settings_table[];
-extern const struct setting mailbox_settings_table[];
-extern const struct setting queue_settings_table[];
-extern const struct setting deliver_settings_table[];
-extern const struct setting relay_settings_table[];
-extern const struct setting resolver_settings_table[];
-extern const struct setting log_settings_table[];
+extern const struct setting settings_master_table[];
+extern const struct setting settings_smtpd_table[];
+extern const struct setting settings_login_table[];
+extern const struct setting settings_directory_table[];
+extern const struct setting settings_mailbox_table[];
+extern const struct setting settings_queue_table[];
+extern const struct setting settings_deliver_table[];
+extern const struct setting settings_relay_table[];
+extern const struct setting settings_resolver_table[];
+extern const struct setting settings_log_table[];
 
 /* All of them, ended by NULL: every word that a configuration may hold. */
 extern const struct setting *const settings_tables[];
