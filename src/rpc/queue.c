@@ -2,6 +2,7 @@
 #include "rpc/queue.h"
 
 #include "os/memfd.h"
+#include "rpc/admin.h"
 #include "rpc/serve.h"
 #include "rpc/verdict.h"
 
@@ -415,31 +416,9 @@ queue_call_synced(struct caller *c, uint64_t checkpoint, bool success)
 	return ask(c, &r, "queue did not note the checkpoint", &reply);
 }
 
-/* Answers come as pieces: verdict, exit code, more?, text. */
 Err
 queue_call_admin(struct caller *c, const Str *words, size_t count, struct buf *ret,
 	int *ret_exit)
 {
-	AUTO_BUF fields = BUF_INIT(CHANNEL_MESSAGE_MAX - RPC_HEADER);
-	struct request r = { .type = QUEUE_ADMIN, .timeout = ASK_TIMEOUT };
-	struct reply reply;
-	Err e;
-
-	buf_u32(&fields, (uint32_t)count);
-	for (size_t i = 0; i < count; i++)
-		buf_str(&fields, words[i]);
-	TRY(buf_check(&fields));
-	r.fields = buf_view(&fields);
-	for (e = caller_ask(c, &r, &reply); !failed(e);
-		e = caller_next(c, ASK_TIMEOUT, &reply)) {
-		bool more;
-
-		TRY(verdict_read(&reply.fields, "queue refused"));
-		*ret_exit = cursor_u8(&reply.fields);
-		more = cursor_u8(&reply.fields) != 0;
-		buf_put(ret, reply.fields.rest);
-		if (!more)
-			return buf_check(ret);
-	}
-	return e;
+	return admin_call(c, QUEUE_ADMIN, words, count, ret, ret_exit);
 }

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+#pragma once
+
+/*
+ * Administrators' commands on their way from `control` to the service that carries them out: words
+ * as typed there, text and an exit code (sysexits) back, in as many pieces as it takes.
+ */
+
+#include "rpc/call.h"
+
+enum {
+	ADMIN_WORDS_MAX = 1024,
+	ADMIN_PIECE_MAX = 64 * 1024, /* octets of text in one answer */
+};
+
+/* Asks `type`; the text is appended to ret. */
+MUST_USE Err admin_call(struct caller *c, uint16_t type, const Str *words, size_t count,
+	struct buf *ret, int *ret_exit);
+
+/* The words of a request; they point into it, the array lives in the arena. */
+struct arena;
+MUST_USE Err admin_parse(struct cursor *c, struct arena *a, Str **ret, size_t *ret_count);
+
+/* Answers with the whole text, piece by piece. */
+struct server;
+struct ReplyTo;
+void admin_answer(struct server *s, const struct ReplyTo *to, Str text, int exit_code);
