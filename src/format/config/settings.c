@@ -99,6 +99,7 @@ settings_address_parse(Str s, SettingAddress *ret)
 	Str rest;
 
 	if (str_starts(s, S("["))) {
+		address.brackets = true;
 		if (!str_split(str_from_at(s, 1), ']', &address.host, &rest))
 			return fail(ERR_PEER, want);
 		if (rest.n > 0 &&
@@ -195,7 +196,7 @@ write_text(Str s, struct buf *b)
 static void
 write_address(const SettingAddress *address, struct buf *b)
 {
-	bool brackets = str_has(address->host, ':') && address->port > 0;
+	bool brackets = address->brackets || (str_has(address->host, ':') && address->port > 0);
 
 	buf_printf(b, brackets ? "[%.*s]" : "%.*s", STR_ARG(address->host));
 	if (address->port > 0)
@@ -362,6 +363,7 @@ settings_pack(const struct setting *table, const void *values, struct buf *b)
 		case SETTING_ADDRESS:
 			buf_str(b, ((const SettingAddress *)at)->host);
 			buf_u16(b, ((const SettingAddress *)at)->port);
+			buf_u8(b, ((const SettingAddress *)at)->brackets);
 			break;
 		case SETTING_LIST:
 		case SETTING_TIMES: {
@@ -418,6 +420,7 @@ settings_unpack(const struct setting *table, Str packed, struct arena *a, void *
 		case SETTING_ADDRESS:
 			((SettingAddress *)at)->host = cursor_str(&c);
 			((SettingAddress *)at)->port = cursor_u16(&c);
+			((SettingAddress *)at)->brackets = cursor_u8(&c) != 0;
 			break;
 		case SETTING_LIST:
 		case SETTING_TIMES:
