@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include "format/config/settings.h"
-
 #include "base/time.h"
+#include "format/config/config.h"
 
 #include <assert.h>
 
@@ -174,26 +173,6 @@ settings_seconds_write(uint32_t seconds, struct buf *b)
 }
 
 static void
-write_text(Str s, struct buf *b)
-{
-	bool quote = s.n == 0 || str_at(s, 0) == '#';
-
-	for (size_t i = 0; i < s.n; i++)
-		quote = quote || str_at(s, i) <= ' ' || strchr("\"\\{};", str_at(s, i)) != NULL;
-	if (!quote) {
-		buf_put(b, s);
-		return;
-	}
-	buf_put_char(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		if (str_at(s, i) == '"' || str_at(s, i) == '\\')
-			buf_put_char(b, '\\');
-		buf_put_char(b, (char)str_at(s, i));
-	}
-	buf_put_char(b, '"');
-}
-
-static void
 write_address(const SettingAddress *address, struct buf *b)
 {
 	bool brackets = address->brackets || (str_has(address->host, ':') && address->port > 0);
@@ -219,7 +198,7 @@ write_list(const SettingList *list, struct buf *b)
 	for (uint32_t i = 0; i < list->n; i++) {
 		if (i > 0)
 			buf_put_char(b, ' ');
-		write_text(list->items[i], b);
+		config_write_word(list->items[i], b);
 	}
 }
 
@@ -237,7 +216,7 @@ settings_value_write(const struct setting *setting, const void *values, struct b
 
 	switch (setting->type) {
 	case SETTING_TEXT:
-		write_text(*(const Str *)at, b);
+		config_write_word(*(const Str *)at, b);
 		break;
 	case SETTING_SIZE:
 		settings_size_write(*(const uint64_t *)at, b);
