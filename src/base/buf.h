@@ -33,7 +33,7 @@ void buf_put_c(struct buf *b, const char *c);
 void buf_put_char(struct buf *b, char c);
 void buf_put_u64(struct buf *b, uint64_t n); /* decimal */
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
-void buf_vprintf(struct buf *b, const char *format, va_list args);
+void buf_vprintf(struct buf *b, const char *format, va_list args) PRINTF_LIKE(2, 0);
 void buf_lower_from(struct buf *b, size_t at); /* ASCII lower case, in place */
 
 /* Drops the first n octets and moves the rest down. */
