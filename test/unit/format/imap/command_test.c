@@ -224,7 +224,7 @@ static const struct {
 	{ "UID EXPUNGE", S("a1 UID EXPUNGE 3:*"), "a1 UID EXPUNGE 3:0" },
 	{ "COPY", S("a1 COPY 1,2:4 \"x y\""), "a1 COPY 1:1,2:4 <x y>" },
 	{ "saved set", S("a1 UID MOVE $ x"), "a1 UID MOVE $ <x>" },
-	{ "STORE", S("a1 STORE 1 +FLAGS (\\deleted Work)"), "a1 STORE 1:1 1 16 <Work>" },
+	{ "STORE", S("a1 STORE 1 +FLAGS (\\deleted Work)"), "a1 STORE 1:1 1 8 <Work>" },
 	{ "STORE without brackets", S("a1 STORE 1 -FLAGS.SILENT \\Seen \\Draft"),
 		"a1 STORE 1:1 2 silent 17 " },
 	{ "STORE nothing", S("a1 UID STORE * FLAGS ()"), "a1 UID STORE 0:0 0 0 " },
@@ -263,9 +263,9 @@ static const struct {
 		"a1 SEARCH 1 9 <> [5 5:0]" },
 	{ "SEARCH return nothing", S("a1 SEARCH RETURN () ALL"), "a1 SEARCH 1 4 <> [0]" },
 	{ "SEARCH header", S("a1 SEARCH HEADER X-Y \"\" UNKEYWORD k LARGER 10"),
-		"a1 SEARCH 0 0 <> [20 X-Y][3[7 'k']][18 10]" },
+		"a1 SEARCH 0 0 <> [20 X-Y][3[7 'k']][17 10]" },
 	{ "SEARCH modseq", S("a1 SEARCH MODSEQ \"/flags/\\\\draft\" all 620162338"),
-		"a1 SEARCH 0 0 <> [20 620162338]" },
+		"a1 SEARCH 0 0 <> [19 620162338]" },
 };
 
 static void
