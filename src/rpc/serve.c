@@ -16,12 +16,12 @@ enum {
 /* The far end of one caller's reply channel. */
 struct slot {
 	int fd;
-	uint32_t registration; /* grows by one with each; an old ReplyTo finds nobody */
+	uint32_t registration; /* an old ReplyTo finds nobody */
 };
 
 struct client {
 	enum service_id from;
-	int fd; /* -1 once it is cut off */
+	int fd; /* -1 once it is gone: its place is free for a successor */
 	struct slot *slots;
 	uint32_t slot_count;
 };
@@ -42,7 +42,8 @@ struct server {
 	size_t batch_count;
 	char *bytes;
 	size_t bytes_used;
-	size_t first; /* client whose turn it is, so that none starves */
+	size_t first;           /* client whose turn it is, so that none starves */
+	uint32_t registrations; /* so far, of all clients: none is ever given twice */
 	bool offended;
 	enum service_id offender;
 };
@@ -96,6 +97,12 @@ server_free(struct server *s)
 void
 server_add_client(struct server *s, enum service_id from, int fd)
 {
+	for (size_t i = 0; i < s->client_count; i++)
+		if (s->clients[i].fd < 0) {
+			s->clients[i].from = from;
+			s->clients[i].fd = fd;
+			return;
+		}
 	s->clients = memory_resize(s->clients, s->client_count + 1, sizeof(*s->clients));
 	s->clients[s->client_count++] = (struct client){ .from = from, .fd = fd };
 	assert(s->client_count <= UINT16_MAX);
@@ -167,7 +174,7 @@ accept_request(struct server *s, struct client *c, struct server_request *r)
 			return false;
 		fd_drop(&slot->fd);
 		slot->fd = r->message.fds[0];
-		slot->registration++;
+		slot->registration = ++s->registrations;
 		r->message.fd_count--;
 		memmove(r->message.fds, r->message.fds + 1,
 			r->message.fd_count * sizeof(r->message.fds[0]));
