@@ -7,7 +7,7 @@
  * them), so that it works for a thread that waits and for one that never does.
  */
 
-#include "base/str.h"
+#include "os/key.h"
 
 #include <sys/types.h>
 
@@ -29,6 +29,32 @@ DEFINE_DROP(tls_context)
 
 /* A client that takes any certificate: opportunistic TLS (RFC 7435). */
 MUST_USE Err tls_context_new_client(struct tls_context **ret);
+/* From now on the peer's certificate must lead to one of these (PEM) and be for the name asked. */
+MUST_USE Err tls_context_verify(struct tls_context *context, Str roots);
+
+/*
+ * Signs for private keys that live elsewhere, as key_sign does; called by any thread, during a
+ * handshake. `with` must outlive the context.
+ */
+struct tls_signer {
+	Err (*sign)(void *with, KeyId id, enum key_scheme scheme, Str message, struct buf *ret);
+	void *with;
+};
+
+/* A server without certificates yet. */
+MUST_USE Err tls_context_new_server(struct tls_signer signer, struct tls_context **ret);
+/*
+ * Adds a certificate and what leads to its root, as PEM. A client that names a host gets the first
+ * one for that host, else the very first. Before the first session only.
+ * ERR_PERM  not a certificate, or for a key of another kind than EC or RSA
+ */
+MUST_USE Err tls_context_add_chain(struct tls_context *context, Str pem);
+
+enum {
+	TLS_TICKET_KEY_SIZE = 80, /* octets, random */
+};
+/* Processes that share this take one another's session tickets (RFC 5077; RFC 8446, 2.2). */
+MUST_USE Err tls_context_set_ticket_key(struct tls_context *context, Str random);
 
 /*
  * Shakes hands. name: what a client asks for (SNI); empty for a server.

@@ -145,7 +145,8 @@ const struct setting settings_relay_table[] = {
 	HOSTNAME(AT(hostname)),
 	{ "relay-host", SETTING_ADDRESS, AT(host), "",
 		"Server that all outgoing mail is handed to (a smart host), as HOST or HOST:PORT; "
-		"port 587 when not given. Without it mail goes to the servers that DNS names." },
+		"port 587 when not given; [HOST] asks for no MX records. Without it mail goes to the "
+		"servers that DNS names." },
 	{ "relay-host.tls", SETTING_CHOICE, AT(tls), "require",
 		"TLS to the smart host: require (with a certificate that names it), try, or off.",
 		.choices = "require try off" },
@@ -167,7 +168,8 @@ const struct setting settings_resolver_table[] = {
 	{ "dns.root", SETTING_LIST, AT(roots), "",
 		"Servers to take for the root, instead of the public ones. For tests and closed nets." },
 	{ "dns.trust-anchor", SETTING_TEXT, AT(trust_anchor), "",
-		"DS or DNSKEY record that DNSSEC starts from, instead of that of the public root." },
+		"DS or DNSKEY record that DNSSEC starts from, instead of that of the public root; none "
+		"switches validation off." },
 	{ 0 },
 };
 #undef AT

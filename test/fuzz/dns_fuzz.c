@@ -59,7 +59,10 @@ check_ip(Str text)
 {
 	AUTO_BUF b = BUF_INIT(IP_TEXT_MAX);
 	Ip ip, again;
+	IpNetwork net;
 
+	if (!failed(ip_network_parse(text, &net)) && !ip_network_has(net, net.ip))
+		__builtin_trap();
 	if (failed(ip_parse(text, &ip)))
 		return;
 	ip_write(ip, &b);

@@ -260,33 +260,34 @@ read_one(struct reader *r, struct block *open, size_t *depth)
 	return OK;
 }
 
-/* `config-version 1` comes first, so that a later grammar can be told from this one. */
+/* The version comes first, so that a later grammar can be told from this one. */
 static void
-check_version(const struct config_tree *tree, struct config_errors *errors)
+check_version(const struct config_tree *tree, Str word, struct config_errors *errors)
 {
 	const struct config_entry *first = tree->first;
 	uint64_t version;
 
 	if (first == NULL)
 		return;
-	if (!str_eq(first->name.text, S("config-version"))) {
+	if (!str_eq(first->name.text, word)) {
 		config_errors_add(errors, first->name.line, first->name.column,
-			"the first line must be: config-version %d", CONFIG_VERSION);
+			"the first line must be: %.*s %d", STR_ARG(word), CONFIG_VERSION);
 		return;
 	}
 	if (first->args == NULL || first->args->next != NULL || first->block) {
 		config_errors_add(errors, first->name.line, first->name.column,
-			"write: config-version %d", CONFIG_VERSION);
+			"write: %.*s %d", STR_ARG(word), CONFIG_VERSION);
 		return;
 	}
 	if (!str_to_u64(first->args->text, UINT32_MAX, &version) || version != CONFIG_VERSION)
 		config_errors_add(errors, first->args->line, first->args->column,
-			"this program reads config-version %d, not \"%.*s\"", CONFIG_VERSION,
-			STR_ARG(first->args->text));
+			"this program reads %.*s %d, not \"%.*s\"", STR_ARG(word),
+			CONFIG_VERSION, STR_ARG(first->args->text));
 }
 
 Err
-config_parse(Str text, struct arena *a, struct config_tree *ret, struct config_errors *errors)
+config_parse_as(Str first_word, Str text, struct arena *a, struct config_tree *ret,
+	struct config_errors *errors)
 {
 	struct reader r = { cursor_of(text), a, errors, 1, 1 };
 	struct block open[CONFIG_DEPTH_MAX + 1] = { { &ret->first, NULL } };
@@ -294,10 +295,6 @@ config_parse(Str text, struct arena *a, struct config_tree *ret, struct config_e
 	size_t depth = 0;
 
 	ret->first = NULL;
-	if (text.n > CONFIG_TEXT_MAX) {
-		config_errors_add(errors, 0, 0, "longer than %d octets", CONFIG_TEXT_MAX);
-		return fail(ERR_PEER, "configuration is too long");
-	}
 	cursor_take_str(&r.c, S("\xef\xbb\xbf")); /* some editors put a byte order mark */
 	for (skip_blanks(&r); !cursor_done(&r.c); skip_blanks(&r))
 		TRY(read_one(&r, open, &depth));
@@ -306,31 +303,34 @@ config_parse(Str text, struct arena *a, struct config_tree *ret, struct config_e
 			open[depth].owner->name.column,
 			"the block of \"%.*s\" has no closing }",
 			STR_ARG(open[depth].owner->name.text));
-	check_version(ret, errors);
+	check_version(ret, first_word, errors);
 	return errors->n == before ? OK : fail(ERR_PEER, "configuration has errors");
 }
 
-static bool
-needs_quotes(Str s)
+Err
+config_parse(Str text, struct arena *a, struct config_tree *ret, struct config_errors *errors)
 {
-	if (s.n == 0 || str_at(s, 0) == '#')
-		return true;
-	for (size_t i = 0; i < s.n; i++)
-		if (!is_word(str_at(s, i)))
-			return true;
-	return false;
+	if (text.n <= CONFIG_TEXT_MAX)
+		return config_parse_as(S("config-version"), text, a, ret, errors);
+	config_errors_add(errors, 0, 0, "longer than %d octets", CONFIG_TEXT_MAX);
+	ret->first = NULL;
+	return fail(ERR_PEER, "configuration is too long");
 }
 
-static void
-write_word(const struct config_word *word, struct buf *b)
+void
+config_write_word(Str word, struct buf *b)
 {
-	if (!word->quoted && !needs_quotes(word->text)) {
-		buf_put(b, word->text);
+	bool quote = word.n == 0 || str_at(word, 0) == '#';
+
+	for (size_t i = 0; i < word.n; i++)
+		quote = quote || !is_word(str_at(word, i));
+	if (!quote) {
+		buf_put(b, word);
 		return;
 	}
 	buf_put_char(b, '"');
-	for (size_t i = 0; i < word->text.n; i++) {
-		char c = (char)str_at(word->text, i);
+	for (size_t i = 0; i < word.n; i++) {
+		char c = (char)str_at(word, i);
 
 		if (c == '"' || c == '\\')
 			buf_put_char(b, '\\');
@@ -352,10 +352,10 @@ write_entries(const struct config_entry *entry, size_t depth,
 {
 	for (; entry != NULL; entry = entry->next) {
 		write_indent(depth, b);
-		write_word(&entry->name, b);
+		config_write_word(entry->name.text, b);
 		for (const struct config_word *w = entry->args; w != NULL; w = w->next) {
 			buf_put_char(b, ' ');
-			write_word(w, b);
+			config_write_word(w->text, b);
 		}
 		if (entry->block) {
 			buf_put(b, S(" {\n"));

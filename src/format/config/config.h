@@ -75,6 +75,16 @@ void config_errors_write(const struct config_errors *errors, Str file, struct bu
 MUST_USE Err config_parse(Str text, struct arena *a, struct config_tree *ret,
 	struct config_errors *errors);
 
+/*
+ * The same grammar for another file: `first_word` takes the place of config-version;
+ * the caller limits the length.
+ */
+MUST_USE Err config_parse_as(Str first_word, Str text, struct arena *a, struct config_tree *ret,
+	struct config_errors *errors);
+
+/* One word, quoted where it must be. */
+void config_write_word(Str word, struct buf *b);
+
 /* The tree as text that parses to the same tree; comments are not part of it. */
 void config_write(const struct config_tree *tree, struct buf *b);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#include "format/config/settings.h"
-
 #include "base/time.h"
+#include "format/config/config.h"
 
 #include <assert.h>
 
@@ -99,6 +98,7 @@ settings_address_parse(Str s, SettingAddress *ret)
 	Str rest;
 
 	if (str_starts(s, S("["))) {
+		address.brackets = true;
 		if (!str_split(str_from_at(s, 1), ']', &address.host, &rest))
 			return fail(ERR_PEER, want);
 		if (rest.n > 0 &&
@@ -173,29 +173,9 @@ settings_seconds_write(uint32_t seconds, struct buf *b)
 }
 
 static void
-write_text(Str s, struct buf *b)
-{
-	bool quote = s.n == 0 || str_at(s, 0) == '#';
-
-	for (size_t i = 0; i < s.n; i++)
-		quote = quote || str_at(s, i) <= ' ' || strchr("\"\\{};", str_at(s, i)) != NULL;
-	if (!quote) {
-		buf_put(b, s);
-		return;
-	}
-	buf_put_char(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		if (str_at(s, i) == '"' || str_at(s, i) == '\\')
-			buf_put_char(b, '\\');
-		buf_put_char(b, (char)str_at(s, i));
-	}
-	buf_put_char(b, '"');
-}
-
-static void
 write_address(const SettingAddress *address, struct buf *b)
 {
-	bool brackets = str_has(address->host, ':') && address->port > 0;
+	bool brackets = address->brackets || (str_has(address->host, ':') && address->port > 0);
 
 	buf_printf(b, brackets ? "[%.*s]" : "%.*s", STR_ARG(address->host));
 	if (address->port > 0)
@@ -218,7 +198,7 @@ write_list(const SettingList *list, struct buf *b)
 	for (uint32_t i = 0; i < list->n; i++) {
 		if (i > 0)
 			buf_put_char(b, ' ');
-		write_text(list->items[i], b);
+		config_write_word(list->items[i], b);
 	}
 }
 
@@ -236,7 +216,7 @@ settings_value_write(const struct setting *setting, const void *values, struct b
 
 	switch (setting->type) {
 	case SETTING_TEXT:
-		write_text(*(const Str *)at, b);
+		config_write_word(*(const Str *)at, b);
 		break;
 	case SETTING_SIZE:
 		settings_size_write(*(const uint64_t *)at, b);
@@ -362,6 +342,7 @@ settings_pack(const struct setting *table, const void *values, struct buf *b)
 		case SETTING_ADDRESS:
 			buf_str(b, ((const SettingAddress *)at)->host);
 			buf_u16(b, ((const SettingAddress *)at)->port);
+			buf_u8(b, ((const SettingAddress *)at)->brackets);
 			break;
 		case SETTING_LIST:
 		case SETTING_TIMES: {
@@ -418,6 +399,7 @@ settings_unpack(const struct setting *table, Str packed, struct arena *a, void *
 		case SETTING_ADDRESS:
 			((SettingAddress *)at)->host = cursor_str(&c);
 			((SettingAddress *)at)->port = cursor_u16(&c);
+			((SettingAddress *)at)->brackets = cursor_u8(&c) != 0;
 			break;
 		case SETTING_LIST:
 		case SETTING_TIMES:

@@ -25,6 +25,7 @@ enum setting_type {
 typedef struct SettingAddress {
 	Str host;      /* without brackets; empty when none was given */
 	uint16_t port; /* 0 when none was given */
+	bool brackets; /* written as [host]: a host and not a domain (relay-host) */
 } SettingAddress;
 
 typedef struct SettingList {

@@ -3,28 +3,24 @@
 
 #include <arpa/inet.h>
 
-struct network {
-	uint8_t version, bits;
-	uint8_t octets[16];
+static const IpNetwork loopback[] = {
+	{ { 4, { 127 } }, 8 }, { { 4, { 0 } }, 8 }, { { 6, { 0 } }, 127 }, /* :: and ::1 */
 };
 
-static const struct network loopback[] = {
-	{ 4, 8, { 127 } }, { 4, 8, { 0 } }, { 6, 127, { 0 } }, /* :: and ::1 */
-};
-
-static const struct network private[] = {
-	{ 4, 8, { 10 } }, { 4, 12, { 172, 16 } }, { 4, 16, { 192, 168 } },
-	{ 4, 10, { 100, 64 } },   /* RFC 6598 */
-	{ 4, 16, { 169, 254 } },  /* link-local */
-	{ 4, 24, { 192, 0, 0 } }, /* RFC 6890 */
-	{ 4, 24, { 192, 0, 2 } }, /* RFC 5737 */
-	{ 4, 15, { 198, 18 } },   /* RFC 2544 */
-	{ 4, 24, { 198, 51, 100 } }, { 4, 24, { 203, 0, 113 } },
-	{ 4, 3, { 224 } },                                    /* multicast and reserved */
-	{ 6, 7, { 0xfc } },                                   /* unique local */
-	{ 6, 10, { 0xfe, 0x80 } }, { 6, 10, { 0xfe, 0xc0 } }, /* site-local, deprecated */
-	{ 6, 8, { 0xff } }, { 6, 32, { 0x20, 0x01, 0x0d, 0xb8 } },
-	{ 6, 64, { 0x01 } }, /* discard, RFC 6666 */
+static const IpNetwork private[] = {
+	{ { 4, { 10 } }, 8 }, { { 4, { 172, 16 } }, 12 }, { { 4, { 192, 168 } }, 16 },
+	{ { 4, { 100, 64 } }, 10 },   /* RFC 6598 */
+	{ { 4, { 169, 254 } }, 16 },  /* link-local */
+	{ { 4, { 192, 0, 0 } }, 24 }, /* RFC 6890 */
+	{ { 4, { 192, 0, 2 } }, 24 }, /* RFC 5737 */
+	{ { 4, { 198, 51, 100 } }, 24 }, { { 4, { 203, 0, 113 } }, 24 },
+	{ { 4, { 198, 18 } }, 15 },    /* RFC 2544 */
+	{ { 4, { 224 } }, 3 },         /* multicast and reserved */
+	{ { 6, { 0xfc } }, 7 },        /* unique local */
+	{ { 6, { 0xfe, 0x80 } }, 10 }, /* link-local */
+	{ { 6, { 0xfe, 0xc0 } }, 10 }, /* site-local, deprecated */
+	{ { 6, { 0xff } }, 8 }, { { 6, { 0x20, 0x01, 0x0d, 0xb8 } }, 32 },
+	{ { 6, { 0x01 } }, 64 }, /* discard, RFC 6666 */
 };
 
 /* ::ffff:0:0/96 becomes IPv4, so that nobody walks round a rule by writing it the other way. */
@@ -40,23 +36,23 @@ unmapped(Ip ip)
 	return v4;
 }
 
-static bool
-inside(Ip ip, const struct network *net)
+bool
+ip_network_has(IpNetwork net, Ip ip)
 {
-	size_t whole = net->bits / 8;
-	uint8_t mask = (uint8_t)(0xff00 >> (net->bits % 8));
+	size_t whole = net.bits / 8;
+	uint8_t mask = (uint8_t)(0xff00 >> (net.bits % 8));
 
-	if (ip.version != net->version || memcmp(ip.octets, net->octets, whole) != 0)
+	ip = unmapped(ip);
+	if (ip.version != net.ip.version || memcmp(ip.octets, net.ip.octets, whole) != 0)
 		return false;
-	return net->bits % 8 == 0 || (ip.octets[whole] & mask) == (net->octets[whole] & mask);
+	return net.bits % 8 == 0 || (ip.octets[whole] & mask) == (net.ip.octets[whole] & mask);
 }
 
 static bool
-inside_any(Ip ip, const struct network *nets, size_t count)
+inside_any(Ip ip, const IpNetwork *nets, size_t count)
 {
-	ip = unmapped(ip);
 	for (size_t i = 0; i < count; i++)
-		if (inside(ip, &nets[i]))
+		if (ip_network_has(nets[i], ip))
 			return true;
 	return false;
 }
@@ -72,6 +68,36 @@ ip_parse(Str s, Ip *ret)
 	if (inet_pton(ip.version == 6 ? AF_INET6 : AF_INET, text, ip.octets) != 1)
 		return fail(ERR_PEER, "not an address");
 	*ret = ip;
+	return OK;
+}
+
+static bool
+bits_clear_behind(IpNetwork net)
+{
+	for (size_t bit = net.bits; bit < (net.ip.version == 4 ? 32 : 128); bit++)
+		if ((net.ip.octets[bit / 8] & (0x80 >> bit % 8)) != 0)
+			return false;
+	return true;
+}
+
+Err
+ip_network_parse(Str s, IpNetwork *ret)
+{
+	IpNetwork net;
+	Str address = s, length;
+	uint64_t bits;
+	bool prefix = str_split(s, '/', &address, &length);
+
+	TRY(ip_parse(address, &net.ip));
+	if (unmapped(net.ip).version != net.ip.version)
+		return fail(ERR_PEER, "an IPv4 network written as IPv6");
+	bits = net.ip.version == 4 ? 32 : 128;
+	if (prefix && !str_to_u64(length, bits, &bits))
+		return fail(ERR_PEER, "not the length of a prefix");
+	net.bits = (uint8_t)bits;
+	if (!bits_clear_behind(net))
+		return fail(ERR_PEER, "bits behind the prefix");
+	*ret = net;
 	return OK;
 }
 

@@ -35,5 +35,14 @@ bool ip_is_loopback(Ip ip);
  */
 bool ip_is_private(Ip ip);
 
+typedef struct IpNetwork {
+	Ip ip;
+	uint8_t bits;
+} IpNetwork;
+
+/* "192.0.2.0/24", or an address alone. Bits behind the prefix must be 0. ERR_PEER otherwise. */
+MUST_USE Err ip_network_parse(Str s, IpNetwork *ret);
+bool ip_network_has(IpNetwork net, Ip ip);
+
 /* The name to ask for PTR (RFC 1035, 3.5; RFC 3596, 2.5), without a final dot. */
 void ip_write_reverse(Ip ip, struct buf *b);

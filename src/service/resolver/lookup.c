@@ -16,6 +16,7 @@ enum {
 	CLASS_IN = 1,
 	RCODE_NO_ERROR = 0,
 	RCODE_NO_NAME = 3,
+	DNS_PORT = 53,
 };
 
 struct slot {
@@ -74,64 +75,88 @@ set_common(struct ub_ctx *u)
 	return set_options(u, options, COUNT(options));
 }
 
+/* "ADDRESS:PORT" as libunbound wants it: ADDRESS@PORT. */
+static Err
+server_text(Str setting, Ip *ret_ip, char *text, size_t size)
+{
+	AUTO_BUF b = BUF_INIT(IP_TEXT_MAX + sizeof("@65535"));
+	SettingAddress address;
+
+	if (failed(settings_address_parse(setting, &address)) ||
+		failed(ip_parse(address.host, ret_ip)))
+		return fail(ERR_PERM, "a name server is not ADDRESS or ADDRESS:PORT");
+	ip_write(*ret_ip, &b);
+	buf_printf(&b, "@%u", address.port > 0 ? address.port : DNS_PORT);
+	TRY(buf_check(&b));
+	return str_c(buf_view(&b), text, size);
+}
+
 /*
- * A forwarder is somebody's own resolver: it may live on loopback, and private reverse zones,
- * which libunbound otherwise answers itself, may be known there.
+ * Somebody's own name servers may live on loopback, and know private reverse zones, which
+ * libunbound otherwise answers itself.
  */
 static Err
-set_forwarder(struct ub_ctx *u, Str forwarder)
+set_servers(struct ub_ctx *u, const struct settings_resolver *settings)
 {
 	static const struct option own_network[] = {
 		{ "unblock-lan-zones:", "yes" },
 		{ "insecure-lan-zones:", "yes" },
 	};
-	Str address = forwarder, port;
+	const SettingList *list =
+		settings->roots.n > 0 ? &settings->roots : &settings->forwarders;
 	struct option loopback = { "do-not-query-localhost:", "yes" };
-	char text[IP_TEXT_MAX + sizeof("@65535")];
-	uint64_t number;
-	Ip ip;
 
-	if (forwarder.n == 0)
-		return set_options(u, &loopback, 1);
-	if (str_split(forwarder, '@', &address, &port) && !str_to_u64(port, 65535, &number))
-		return fail(ERR_PERM, "the forwarder's port is no number");
-	if (failed(ip_parse(address, &ip)) || failed(str_c(forwarder, text, sizeof(text))))
-		return fail(ERR_PERM, "the forwarder is not ADDRESS or ADDRESS@PORT");
-	if (ip_is_loopback(ip))
-		loopback.value = "no";
-	TRY(set_options(u, &loopback, 1));
-	TRY(set_options(u, own_network, COUNT(own_network)));
-	if (ub_ctx_set_fwd(u, text) != 0)
-		return fail(ERR_PERM, "libunbound refuses the forwarder");
-	return OK;
-}
+	for (uint32_t i = 0; i < list->n; i++) {
+		char text[IP_TEXT_MAX + sizeof("@65535")];
+		Ip ip;
+		int e;
 
-static Err
-add_anchors(struct ub_ctx *u, Str anchors)
-{
-	struct cursor c = cursor_of(anchors);
-
-	while (!cursor_done(&c)) {
-		Str record = str_trim(cursor_line(&c));
-		char text[4096];
-
-		if (record.n == 0 || str_at(record, 0) == ';')
-			continue;
-		if (failed(str_c(record, text, sizeof(text))) || ub_ctx_add_ta(u, text) != 0)
-			return fail(ERR_PERM, "libunbound refuses a trust anchor");
+		TRY(server_text(list->items[i], &ip, text, sizeof(text)));
+		if (ip_is_loopback(ip))
+			loopback.value = "no";
+		e = list == &settings->roots ? ub_ctx_set_stub(u, ".", text, false)
+					     : ub_ctx_set_fwd(u, text);
+		if (e != 0)
+			return fail(ERR_PERM, "libunbound refuses a name server");
 	}
+	if (list->n > 0)
+		TRY(set_options(u, own_network, COUNT(own_network)));
+	return set_options(u, &loopback, 1);
+}
+
+/* The keys of the public root: IANA's KSK-2017 and KSK-2024 as DS records. */
+static const char *const root_anchors[] = {
+	". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
+	". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16",
+};
+
+static Err
+add_anchors(struct ub_ctx *u, Str anchor)
+{
+	char text[4096];
+
+	if (str_eq(anchor, S("none")))
+		return OK;
+	if (anchor.n > 0) {
+		if (failed(str_c(anchor, text, sizeof(text))) || ub_ctx_add_ta(u, text) != 0)
+			return fail(ERR_PERM, "libunbound refuses the trust anchor");
+		return OK;
+	}
+	for (size_t i = 0; i < COUNT(root_anchors); i++)
+		if (ub_ctx_add_ta(u, root_anchors[i]) != 0)
+			return fail(ERR_PERM, "libunbound refuses the root's trust anchor");
 	return OK;
 }
 
 static Err
-set_up(struct ub_ctx *u, const struct lookup_settings *settings)
+set_up(struct ub_ctx *u, const struct settings_resolver *settings)
 {
 	ub_ctx_debugout(u, NULL); /* it would write to stderr */
 	if (ub_ctx_async(u, true) != 0)
 		return fail(ERR_PERM, "libunbound refuses to use a thread");
 	TRY(set_common(u));
-	TRY(set_forwarder(u, settings->forwarder));
-	TRY(add_anchors(u, settings->anchors));
+	TRY(set_servers(u, settings));
+	TRY(add_anchors(u, settings->trust_anchor));
 	/* Settings are final from here on. libunbound would answer NXDOMAIN for .test itself. */
 	if (ub_ctx_zone_remove(u, "test.") != 0)
 		return fail(ERR_PERM, "libunbound refuses its settings");
@@ -139,7 +164,7 @@ set_up(struct ub_ctx *u, const struct lookup_settings *settings)
 }
 
 Err
-lookup_new(const struct lookup_settings *settings, struct lookup **ret)
+lookup_new(const struct settings_resolver *settings, struct lookup **ret)
 {
 	AUTO(lookup) l = memory_get(sizeof(*l));
 

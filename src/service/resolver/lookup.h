@@ -6,20 +6,14 @@
  * a poll loop can use. Answers are validated (DNSSEC) and cached there. One thread uses a lookup.
  */
 
-#include "base/str.h"
 #include "rpc/resolver.h"
+#include "rpc/settings.h"
 
 struct lookup;
 
-struct lookup_settings {
-	Str forwarder; /* ADDRESS or ADDRESS@PORT that is asked instead of the root; "" is none */
-	Str anchors; /* DS or DNSKEY records, one per line, `;` comments; "" is no validation */
-};
-
 enum {
-	LOOKUP_MAX = 512,          /* questions at one time */
-	LOOKUP_RECORDS_MAX = 256,  /* of one answer; more are left out */
-	LOOKUP_ANCHORS_MAX = 65536 /* octets */
+	LOOKUP_MAX = 512,         /* questions at one time */
+	LOOKUP_RECORDS_MAX = 256, /* of one answer; more are left out */
 };
 
 struct lookup_answer {
@@ -38,7 +32,7 @@ struct lookup_answer {
  *
  * Opens nothing outside and starts no thread before the first lookup_begin.
  */
-MUST_USE Err lookup_new(const struct lookup_settings *settings, struct lookup **ret);
+MUST_USE Err lookup_new(const struct settings_resolver *settings, struct lookup **ret);
 void lookup_free(struct lookup *l); /* NULL is fine; stops the thread */
 DEFINE_DROP(lookup)
 

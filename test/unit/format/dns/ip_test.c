@@ -81,12 +81,50 @@ test_mapped_equals_plain(void **state)
 	assert_false(ip_from_octets(exact(S("\xc0\x00\x02")), &other));
 }
 
+static const struct {
+	Str network, ip;
+	bool valid, has;
+} networks[] = {
+	{ S("10.0.0.0/8"), S("10.255.0.1"), true, true },
+	{ S("10.0.0.0/8"), S("11.0.0.1"), true, false },
+	{ S("0.0.0.0/0"), S("11.0.0.1"), true, true },
+	{ S("0.0.0.0/0"), S("2a00::1"), true, false },
+	{ S("192.0.2.128/25"), S("192.0.2.127"), true, false },
+	{ S("192.0.2.1"), S("::ffff:192.0.2.1"), true, true },
+	{ S("2001:db8::/33"), S("2001:db8:7fff::"), true, true },
+	{ S("2001:db8::/33"), S("2001:db8:8000::"), true, false },
+	{ S("10.0.0.1/8"), S("10.0.0.1"), false, false },
+	{ S("10.0.0.0/33"), S("10.0.0.1"), false, false },
+	{ S("10.0.0.0/"), S("10.0.0.1"), false, false },
+	{ S("/8"), S("10.0.0.1"), false, false },
+};
+
+static void
+test_networks(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(networks); i++) {
+		bool valid = false, has = false;
+		IpNetwork net;
+		Ip ip;
+
+		assert_ok(ip_parse(networks[i].ip, &ip));
+		if (!failed(ip_network_parse(exact(networks[i].network), &net))) {
+			valid = true;
+			has = ip_network_has(net, ip);
+		}
+		if (valid != networks[i].valid || has != networks[i].has)
+			fail_msg("%.*s", STR_ARG(networks[i].network));
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_mapped_equals_plain),
+		cmocka_unit_test(test_networks),
 	};
 
 	return cmocka_run_group_tests_name("format/dns/ip", tests, NULL, NULL);
