@@ -205,19 +205,19 @@ fill(struct conn *c, size_t n)
 
 /* As fill, but takes nothing behind the first LF from the socket. */
 static Err
-fill_to_line_end(struct conn *c)
+fill_to_line_end(struct conn *c, size_t n)
 {
 	char *room;
 	size_t end, want;
 	ssize_t got;
 
-	tidy_in(c, CHUNK_LINE);
-	room = buf_room(&c->in, CHUNK_LINE);
+	tidy_in(c, n);
+	room = buf_room(&c->in, n);
 	if (room == NULL) {
 		c->in.bad = false;
 		return fail(ERR_TEMP, "no memory to read into");
 	}
-	got = raw_read(c, room, CHUNK_LINE, MSG_PEEK);
+	got = raw_read(c, room, n, MSG_PEEK);
 	if (got <= 0)
 		return gone(got);
 	end = str_find((Str){ room, (size_t)got }, '\n');
@@ -241,12 +241,12 @@ flush_first(struct conn *c)
 }
 
 static Err
-read_more_of_line(struct conn *c)
+read_more(struct conn *c, size_t n)
 {
 	TRY(flush_first(c));
 	if ((c->flags & CONN_EXACT) && c->tls == NULL)
-		return fill_to_line_end(c);
-	return fill(c, CHUNK_LINE);
+		return fill_to_line_end(c, n);
+	return fill(c, n);
 }
 
 /* Reads and drops up to and with the next LF. */
@@ -267,7 +267,7 @@ discard_line(struct conn *c)
 		conn_eat(c, s.n);
 		if (dropped > CONN_DISCARD_MAX)
 			return fail(ERR_GONE, "line without end");
-		TRY(read_more_of_line(c));
+		TRY(read_more(c, CHUNK_LINE));
 	}
 }
 
@@ -312,7 +312,7 @@ conn_read_line(struct conn *c, size_t max, Str *ret)
 			TRY(discard_line(c));
 			return fail(ERR_LIMIT, "line is too long");
 		}
-		TRY(read_more_of_line(c));
+		TRY(read_more(c, CHUNK_LINE));
 	}
 }
 
@@ -321,8 +321,7 @@ conn_read_up_to(struct conn *c, size_t max, Str *ret)
 {
 	if (c->in_at == c->in.n) {
 		begin(c, c->read_ms);
-		TRY(flush_first(c));
-		TRY(fill(c, max > CHUNK_BULK ? CHUNK_BULK : max));
+		TRY(read_more(c, max > CHUNK_BULK ? CHUNK_BULK : max));
 	}
 	*ret = str_part(unread(c), 0, max);
 	return OK;
@@ -600,7 +599,6 @@ struct conn *
 conn_new(int fd, enum conn_flags flags)
 {
 	struct conn *c = memory_get(sizeof(*c));
-	int one = 1;
 
 	c->fd = fd;
 	c->flags = flags;
@@ -610,9 +608,6 @@ conn_new(int fd, enum conn_flags flags)
 	c->write_ms = CONN_WRITE_MS;
 	c->end = MOMENT_NEVER;
 	find_peer(c);
-	/* Replies leave in whole turns already; waiting for more would only add delay. */
-	if (c->peer_port != 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	return c;
 }
 
@@ -621,9 +616,12 @@ dial(const struct sockaddr *address, socklen_t size, int64_t max_ms, struct conn
 {
 	AUTO_FD fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct timeval t = { .tv_sec = max_ms / 1000, .tv_usec = max_ms % 1000 * 1000 };
+	int on = 1;
 
 	if (fd < 0)
 		return fail_sys(ERR_TEMP, "socket");
+	/* What we send leaves in whole turns already; waiting for more would only add delay. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t)) < 0)
 		return fail_sys(ERR_TEMP, "setsockopt");
 	if (connect(fd, address, size) < 0) {

@@ -18,8 +18,8 @@
 
 enum conn_flags {
 	/*
-	 * Takes from a plain socket not one octet more than lines asked for (it looks with
-	 * MSG_PEEK first), so that the socket can be handed to another process.
+	 * Takes from a plain socket nothing behind the next LF (it looks with MSG_PEEK first), so
+	 * that the socket can be handed to another process after any line.
 	 */
 	CONN_EXACT = 1 << 0,
 	/* A bare LF ends a line too. Without it: ERR_PEER. */
@@ -74,8 +74,7 @@ MUST_USE Err conn_read_line(struct conn *c, size_t max, Str *ret);
 
 /*
  * What is buffered, at least one octet; flushes and waits when nothing is. *ret dies with the
- * next read. The caller says with conn_eat how much of it was used. On a CONN_EXACT conn without
- * TLS use conn_read_up_to.
+ * next read. The caller says with conn_eat how much of it was used.
  */
 MUST_USE Err conn_read_some(struct conn *c, Str *ret);
 /* The same, but takes no more than max octets from the socket. For literals. */

@@ -89,7 +89,7 @@ Err
 listen_accept(int listener, int *ret)
 {
 	int on = 1;
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0)
 		return fail_sys(ERR_TEMP, "nobody to accept");

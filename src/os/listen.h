@@ -17,5 +17,8 @@ MUST_USE Err listen_tcp(Str address, uint16_t port, int *ret);
 /* SEQPACKET socket in the file system, mode 0600; replaces a stale one. */
 MUST_USE Err listen_local(const char *path, int *ret);
 
-/* Accepts one; nonblocking, closes on exec, without Nagle's delay. ERR_TEMP when there is none. */
+/*
+ * Accepts one, for struct conn: in blocking mode, closes on exec, without Nagle's delay. ERR_TEMP
+ * when there is none.
+ */
 MUST_USE Err listen_accept(int listener, int *ret);
