@@ -1,0 +1,122 @@
+"""What a server costs: processor time, system calls, file syncs, memory, from /proc and strace."""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+import time
+
+TICK = os.sysconf("SC_CLK_TCK")
+SYNCS = {"fsync", "fdatasync", "sync", "syncfs", "sync_file_range", "msync"}
+
+
+def _processes():
+    """{pid: (parent, name, seconds of its own, seconds of its ended children)}"""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                stat = pathlib.Path("/proc", entry, "stat").read_text()
+            except OSError:
+                continue
+            name = stat[stat.index("(") + 1:stat.rindex(")")]
+            rest = stat[stat.rindex(")") + 2:].split()
+            own = (int(rest[11]) + int(rest[12])) / TICK
+            children = (int(rest[13]) + int(rest[14])) / TICK
+            found[int(entry)] = int(rest[1]), name, own, children
+    return found
+
+
+def tree(roots):
+    """{pid: name} of some processes and all their descendants."""
+    everyone = _processes()
+    found = {}
+    for pid in everyone:
+        line = pid
+        while line in everyone and line not in roots:
+            line = everyone[line][0]
+        if line in roots:
+            found[pid] = everyone[pid][1]
+    return found
+
+
+def cpu(roots):
+    """Seconds of processor time by name of process; what ended counts for the one that reaped it."""
+    everyone = _processes()
+    used = {}
+    for pid, name in tree(roots).items():
+        if pid in everyone:
+            used[name] = used.get(name, 0) + everyone[pid][2] + everyone[pid][3]
+    return used
+
+
+def difference(before, after):
+    return {name: after[name] - before.get(name, 0) for name in after
+            if after[name] > before.get(name, 0)}
+
+
+def switches(roots):
+    """How often the living threads of a tree gave up the processor because they had to wait."""
+    total = 0
+    for pid in tree(roots):
+        for status in pathlib.Path(f"/proc/{pid}/task").glob("*/status"):
+            try:
+                total += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read_text(),
+                                       re.M)[1])
+            except OSError:
+                pass
+    return total
+
+
+def pss(roots):
+    """KiB of memory by name of process, shared pages divided among those that share them."""
+    used = {}
+    for pid, name in tree(roots).items():
+        try:
+            text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        match = re.search(r"^Pss:\s+(\d+) kB", text, re.M)
+        used[name] = used.get(name, 0) + (int(match[1]) if match else 0)
+    return used
+
+
+def count_calls(roots, work):
+    """Runs work() while strace counts; {name of process: {system call: count}}."""
+    groups = {}
+    for pid, name in tree(roots).items():
+        groups.setdefault(name, []).append(pid)
+    with tempfile.TemporaryDirectory() as folder:
+        tracers = {}
+        for name, pids in groups.items():
+            out = pathlib.Path(folder, name.replace("/", "_"))
+            command = ["strace", "-f", "-c", "-U", "calls,name", "-o", out]
+            for pid in pids:
+                command += ["-p", str(pid)]
+            tracers[name] = out, subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        _wait_traced([pid for pids in groups.values() for pid in pids])
+        work()
+        calls = {}
+        for name, (out, tracer) in tracers.items():
+            tracer.send_signal(signal.SIGINT)
+            tracer.wait()
+            calls[name] = {call: int(count) for count, call in
+                           re.findall(r"^\s*(\d+)\s+(\w+)\s*$", out.read_text(), re.M)
+                           if call != "total"}
+        return calls
+
+
+def _wait_traced(pids):
+    def waiting():
+        for pid in pids:
+            try:
+                if "TracerPid:\t0\n" in pathlib.Path(f"/proc/{pid}/status").read_text():
+                    return True
+            except OSError:
+                pass
+        return False
+
+    deadline = time.monotonic() + 20
+    while waiting() and time.monotonic() < deadline:
+        time.sleep(0.05)
