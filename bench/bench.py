@@ -78,6 +78,7 @@ def ratio_lines(results, share):
     """(what, goal, ours, theirs, ratio or None): more is better for rates, less for times."""
     ours, dovecot, virtual = "Posthorn", "Postfix+Dovecot", "Postfix virtual(8)"
     big = str(int(100000 * share))
+    many = f"{int(big):,}"
     for what, goal, peer, key, path, less in (
             ("10 KiB messages/s", 15, dovecot, "10 KiB", ["delivered_per_s"], False),
             ("10 KiB messages/s", 7, virtual, "10 KiB", ["delivered_per_s"], False),
@@ -87,14 +88,14 @@ def ratio_lines(results, share):
              ["delivered_per_s"], False),
             ("2,000 accounts, messages/s", 3, virtual, "2,000 accounts", ["delivered_per_s"], False),
             ("FETCH FLAGS of 10,000, ms", 2, dovecot, "folders", ["10000", "fetch_flags_ms"], True),
-            ("FETCH FLAGS of 100,000, ms", 2, dovecot, "folders", [big, "fetch_flags_ms"], True),
+            (f"FETCH FLAGS of {many}, ms", 2, dovecot, "folders", [big, "fetch_flags_ms"], True),
             ("ENVELOPE BODYSTRUCTURE of 10,000, ms", 2, dovecot, "folders",
              ["10000", "fetch_envelope_ms"], True),
-            ("ENVELOPE BODYSTRUCTURE of 100,000, ms", 2, dovecot, "folders",
+            (f"ENVELOPE BODYSTRUCTURE of {many}, ms", 2, dovecot, "folders",
              [big, "fetch_envelope_ms"], True),
             ("bodies of 10,000, ms", 1.2, dovecot, "folders", ["10000", "fetch_bodies_ms"], True),
-            ("APPEND among 100,000, ms", 20, dovecot, "folders", [big, "append_ms"], True),
-            ("STORE among 100,000, ms", 20, dovecot, "folders", [big, "store_ms"], True),
+            (f"APPEND among {many}, ms", 20, dovecot, "folders", [big, "append_ms"], True),
+            (f"STORE among {many}, ms", 20, dovecot, "folders", [big, "store_ms"], True),
             ("LOGIN to LOGOUT, password not known yet, /s", 1, dovecot, "login",
              ["first_per_s"], False),
             ("LOGIN to LOGOUT, /s", 1, dovecot, "login", ["plain_per_s"], False),
