@@ -293,7 +293,7 @@ take_word(struct cursor *c, Str *ret_charset, int *ret_encoding, Str *ret_text)
 		return false;
 	*ret_charset = cursor_until(&at, '?');
 	cursor_need_char(&at, '?');
-	*ret_encoding = char_lower((char)cursor_next(&at));
+	*ret_encoding = (unsigned char)char_lower((char)cursor_next(&at));
 	cursor_need_char(&at, '?');
 	*ret_text = cursor_until(&at, '?');
 	if (!cursor_take_str(&at, S("?=")) || at.bad)
