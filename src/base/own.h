@@ -16,7 +16,7 @@
 #define UNUSED __attribute__((unused))
 
 /* AUTO(arena) a = ...; calls arena_drop(&a) when a leaves its scope. */
-#define AUTO(type) __attribute__((cleanup(type##_drop))) struct type *
+#define AUTO(type) __attribute__((cleanup(type##_drop), unused)) struct type *
 
 /* Defines type_drop() from type_free(), for AUTO. */
 #define DEFINE_DROP(type) \
