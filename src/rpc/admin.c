@@ -10,11 +10,13 @@ enum {
 };
 
 Err
-admin_call(struct caller *c, uint16_t type, const Str *words, size_t count, struct buf *ret,
-	int *ret_exit)
+admin_call(struct caller *c, uint16_t type, const Str *words, size_t count, int input,
+	struct buf *ret, int *ret_exit)
 {
 	AUTO_BUF fields = BUF_INIT(CHANNEL_MESSAGE_MAX - RPC_HEADER);
-	struct request r = { .type = type, .timeout = TIMEOUT };
+	struct request r = {
+		.type = type, .fds = &input, .fd_count = input >= 0, .timeout = TIMEOUT
+	};
 	struct reply reply;
 	Err e;
 

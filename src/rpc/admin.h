@@ -13,9 +13,12 @@ enum {
 	ADMIN_PIECE_MAX = 64 * 1024, /* octets of text in one answer */
 };
 
-/* Asks `type`; the text is appended to ret. */
+/*
+ * Asks `type`; the text is appended to ret. input is a sealed memfd with the text that the command
+ * reads (message.fds[0] there), or -1.
+ */
 MUST_USE Err admin_call(struct caller *c, uint16_t type, const Str *words, size_t count,
-	struct buf *ret, int *ret_exit);
+	int input, struct buf *ret, int *ret_exit);
 
 /* The words of a request; they point into it, the array lives in the arena. */
 struct arena;

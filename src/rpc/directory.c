@@ -306,8 +306,8 @@ directory_parse_open(struct cursor *c, uint64_t *ret_account)
 }
 
 Err
-directory_call_admin(struct caller *c, const Str *words, size_t count, struct buf *ret,
-	int *ret_exit)
+directory_call_admin(struct caller *c, const Str *words, size_t count, int input,
+	struct buf *ret, int *ret_exit)
 {
-	return admin_call(c, DIRECTORY_ADMIN, words, count, ret, ret_exit);
+	return admin_call(c, DIRECTORY_ADMIN, words, count, input, ret, ret_exit);
 }

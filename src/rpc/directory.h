@@ -107,7 +107,7 @@ MUST_USE Err directory_call_expand(struct caller *c, Str address, uint64_t curso
 MUST_USE Err directory_call_open(struct caller *c, uint64_t account, int channel);
 
 /* Words as typed, as in queue_call_admin. */
-MUST_USE Err directory_call_admin(struct caller *c, const Str *words, size_t count,
+MUST_USE Err directory_call_admin(struct caller *c, const Str *words, size_t count, int input,
 	struct buf *ret, int *ret_exit);
 
 /* ---- The serving end ---- */

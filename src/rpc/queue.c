@@ -417,8 +417,8 @@ queue_call_synced(struct caller *c, uint64_t checkpoint, bool success)
 }
 
 Err
-queue_call_admin(struct caller *c, const Str *words, size_t count, struct buf *ret,
+queue_call_admin(struct caller *c, const Str *words, size_t count, int input, struct buf *ret,
 	int *ret_exit)
 {
-	return admin_call(c, QUEUE_ADMIN, words, count, ret, ret_exit);
+	return admin_call(c, QUEUE_ADMIN, words, count, input, ret, ret_exit);
 }

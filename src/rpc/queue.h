@@ -144,8 +144,8 @@ MUST_USE Err queue_call_expand(struct caller *c, uint64_t id, uint32_t number,
 MUST_USE Err queue_call_synced(struct caller *c, uint64_t checkpoint, bool success);
 
 /* verb and arguments as typed; the answer is text or JSON lines in ret. */
-MUST_USE Err queue_call_admin(struct caller *c, const Str *words, size_t count, struct buf *ret,
-	int *ret_exit);
+MUST_USE Err queue_call_admin(struct caller *c, const Str *words, size_t count, int input,
+	struct buf *ret, int *ret_exit);
 
 /* The serving end: what a request holds. Strs point into the request. */
 struct queue_submit {

@@ -64,10 +64,14 @@ die(const struct start *s, const char *what, Err e)
 static void
 keep_handed(struct start *s, const struct start_message *m, int fd)
 {
-	struct start_handed *h;
+	struct start_handed *h = s->handed;
 
-	assert(s->handed_count < START_HANDED_MAX);
-	h = &s->handed[s->handed_count++];
+	while (h < s->handed + s->handed_count && h->fd >= 0)
+		h++;
+	if (h == s->handed + s->handed_count) {
+		assert(s->handed_count < START_HANDED_MAX);
+		s->handed_count++;
+	}
 	*h = (struct start_handed){
 		.role = m->role, .service = m->service, .instance = m->instance, .fd = fd
 	};
@@ -232,6 +236,8 @@ take_turn(struct start *s, struct server *server, struct channel_message *messag
 		s->stopping = true;
 	else if (m.role == START_SERVE && server != NULL && message->fd_count == 1)
 		server_add_client(server, m.service, channel_take_fd(message, 0));
+	else if (m.role == START_SERVE && message->fd_count == 1)
+		keep_handed(s, &m, channel_take_fd(message, 0));
 }
 
 void

@@ -95,8 +95,8 @@ void start_serve(struct start *s, struct server *server);
 
 /*
  * To be called when SERVER_WATCH START_WATCH comes up (or the channel is readable): takes what
- * master says; new clients go to the server (may be NULL). Sets s->stopping on STOP or when master
- * is gone.
+ * master says; new clients go to the server (NULL: they are kept in s->handed). Sets s->stopping on
+ * STOP or when master is gone.
  */
 void start_turn(struct start *s, struct server *server);
 

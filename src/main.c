@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * posthorn: one executable. `master` runs it again as each service (argv[0] is then
+ * "posthorn: NAME" and descriptor 3 the channel to `master`); everything else is a command.
+ */
+
+#include "base/str.h"
+#include "command/command.h"
+#include "rpc/start.h"
+#include "service/master/table.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+static int
+run_service(void)
+{
+	struct start start;
+
+	start_receive(&start);
+	service_table[start.service].serve(&start);
+	return EX_OK;
+}
+
+static void
+print_usage(FILE *f)
+{
+	fprintf(f, "usage: posthorn COMMAND [ARGUMENT]...\n\n");
+	for (const struct command *c = command_table; c->name != NULL; c++)
+		fprintf(f, "  %-10s %s\n", c->name, c->summary);
+	fprintf(f, "\nEach has a manual page: man posthorn-COMMAND.\n");
+}
+
+static const struct command *
+find_command(const char *name)
+{
+	for (const struct command *c = command_table; c->name != NULL; c++)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	return NULL;
+}
+
+/* Other mail systems' names for our commands, as links to this executable. */
+static const struct command *
+find_called_as(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash == NULL ? path : slash + 1;
+
+	if (strcmp(name, "posthorn") == 0)
+		return NULL;
+	return find_command(strcmp(name, "mailq") == 0 ? "queue" : name);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct command *c;
+
+	if (argc > 0 && str_starts(str_from(argv[0]), S("posthorn: ")))
+		return run_service();
+	c = argc > 0 ? find_called_as(argv[0]) : NULL;
+	if (c != NULL)
+		return c->run(argc, argv);
+	if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) {
+		print_usage(argc < 2 ? stderr : stdout);
+		return argc < 2 ? EX_USAGE : EX_OK;
+	}
+	c = find_command(argv[1]);
+	if (c == NULL) {
+		fprintf(stderr, "posthorn: there is no command \"%s\"\n", argv[1]);
+		print_usage(stderr);
+		return EX_USAGE;
+	}
+	return c->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * log: writes what the others report.
+ *
+ * reads      lines with untrusted values
+ * runs as    _posthorn-log; files below log/ only
+ * asks       nobody
+ * if it dies events wait in the sockets of those who sent them until it is back; those that do not
+ *            fit are counted; no mail waits for it
+ */
+
+#include "base/memory.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "rpc/log.h"
+#include "rpc/settings.h"
+#include "rpc/start.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum {
+	GATHER = 20,                  /* ms: one wake-up and one write for what comes in it */
+	LINES_MAX = 1024 * 1024,      /* octets gathered for one write */
+	FILE_MAX = 256 * 1024 * 1024, /* octets; then the file is put aside as .1 */
+	DATAGRAM_MAX = LOG_LINE_MAX + 64,
+};
+
+struct logger {
+	struct start *start;
+	int folder, file;
+	char name[NAME_MAX + 1], old_name[NAME_MAX + 1];
+	off_t size;
+	Str host;
+	struct buf lines;
+	uint64_t lost; /* events that nobody could write down */
+	struct tm day; /* of the second last rendered */
+	int64_t second;
+};
+
+/* The last part of the path; master hands over the folder. */
+static void
+set_name(struct logger *l, Str path)
+{
+	size_t slash = str_find_last(path, '/');
+	Str name = slash == STR_NONE ? path : str_from_at(path, slash + 1);
+
+	if (name.n == 0 || failed(str_c(name, l->name, sizeof(l->name) - 2)))
+		snprintf(l->name, sizeof(l->name), "posthorn.log");
+	snprintf(l->old_name, sizeof(l->old_name), "%.*s.1", NAME_MAX - 2, l->name);
+}
+
+static Err
+open_file(struct logger *l)
+{
+	struct stat st;
+	int fd = openat(l->folder, l->name,
+		O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640);
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return fail_sys(ERR_TEMP, "cannot open the log file");
+	fd_drop(&l->file);
+	l->file = fd;
+	l->size = st.st_size;
+	return OK;
+}
+
+/* A full or failing disk stops the log, never the mail: what cannot be written is counted. */
+static void
+write_lines(struct logger *l)
+{
+	if (l->lines.n == 0)
+		return;
+	if (l->size > FILE_MAX) {
+		if (failed(file_rename(l->folder, l->name, l->folder, l->old_name)) ||
+			failed(open_file(l)))
+			l->size = 0;
+	}
+	if (l->file >= 0 && !failed(file_write(l->file, buf_view(&l->lines))))
+		l->size += (off_t)l->lines.n;
+	else
+		l->lost++;
+	buf_reset(&l->lines);
+}
+
+/* "Nov 21 19:41:04 host ", as syslog(3) writes it. */
+static void
+put_date(struct logger *l, int64_t at_us)
+{
+	char date[32];
+	int64_t second = at_us / 1000000;
+
+	if (second != l->second) {
+		time_t t = (time_t)second;
+
+		localtime_r(&t, &l->day);
+		l->second = second;
+	}
+	strftime(date, sizeof(date), "%b %e %H:%M:%S ", &l->day);
+	buf_put_c(&l->lines, date);
+	buf_put(&l->lines, l->host);
+	buf_put_char(&l->lines, ' ');
+}
+
+static void
+put_record(struct logger *l, struct log_record *r)
+{
+	if (r->lost > 0) {
+		put_date(l, r->at_us);
+		buf_printf(&l->lines, "posthorn/%.*s[%u]: warning: %u events were lost\n",
+			STR_ARG(r->service), r->pid, r->lost);
+	}
+	put_date(l, r->at_us);
+	log_record_write_text(r, &l->lines);
+	buf_put_char(&l->lines, '\n');
+}
+
+/* The channel says who speaks; the name inside the event is not believed. */
+static void
+take_events(struct logger *l, struct start_handed *h)
+{
+	char buffer[DATAGRAM_MAX];
+	struct channel_message m;
+	struct log_record r;
+	Err e;
+
+	while (!failed(e = channel_receive_now(h->fd, buffer, sizeof(buffer), &m))) {
+		channel_message_drop(&m);
+		if (!failed(log_record_parse(m.bytes, &r))) {
+			r.service = str_from(service_name(h->service));
+			put_record(l, &r);
+		}
+		if (l->lines.n > LINES_MAX / 2)
+			write_lines(l);
+	}
+	if (e.kind == ERR_GONE)
+		fd_drop(&h->fd);
+}
+
+static void
+take_all(struct logger *l)
+{
+	for (size_t i = 0; i < l->start->handed_count; i++)
+		if (l->start->handed[i].role == START_SERVE && l->start->handed[i].fd >= 0)
+			take_events(l, &l->start->handed[i]);
+}
+
+/* False when it is time to stop. */
+static bool
+wait_for_events(struct logger *l)
+{
+	struct pollfd polled[START_HANDED_MAX + 1];
+	size_t n = 1;
+
+	polled[0] = (struct pollfd){ .fd = l->start->master, .events = POLLIN };
+	for (size_t i = 0; i < l->start->handed_count; i++)
+		if (l->start->handed[i].role == START_SERVE && l->start->handed[i].fd >= 0)
+			polled[n++] = (struct pollfd){ .fd = l->start->handed[i].fd,
+				.events = POLLIN };
+	poll(polled, n, -1);
+	/* More will come: gather for a moment, but hear master at once. */
+	if (polled[0].revents == 0)
+		poll(polled, 1, GATHER);
+	if (polled[0].revents != 0)
+		start_turn(l->start, NULL);
+	return !l->start->stopping;
+}
+
+void
+log_serve(struct start *start)
+{
+	struct logger l = { .start = start, .file = -1, .second = -1 };
+	struct settings_log settings;
+	char host[256] = "localhost";
+	Err e;
+
+	start_settings(start, settings_log_table, &settings);
+	gethostname(host, sizeof(host) - 1);
+	host[strcspn(host, ".")] = '\0';
+	l.host = str_from(host);
+	set_name(&l, settings.file);
+	tzset();
+	l.folder = start_folder(start, "log");
+	l.lines = BUF_INIT(LINES_MAX);
+	start_walls(start);
+	e = open_file(&l);
+	if (failed(e))
+		fprintf(stderr, "posthorn/log: %s: %s\n", e.what, err_sys_text(e));
+	start_ready(start);
+	while (wait_for_events(&l)) {
+		take_all(&l);
+		write_lines(&l);
+	}
+	take_all(&l);
+	write_lines(&l);
+}
