@@ -26,10 +26,11 @@ struct user {
 	char made[2 * PASSWORD_OCTETS + 1]; /* the password, when we made it up */
 };
 
-struct try {
+struct
+try {
 	const char *dir;
 	bool dir_is_ours; /* made for this run, and removed after it */
-	char made_dir[PATH_MAX];
+	char made_dir[2 * PATH_MAX];
 	uint64_t port_base;
 	const char *domains[NAMES_MAX];
 	size_t domain_count;
@@ -60,7 +61,8 @@ add_user(struct try *t, const char *arg)
 
 	if (!str_split(str_from(arg), ':', &address, &password) || !str_has(address, '@') ||
 		t->user_count == NAMES_MAX) {
-		fprintf(stderr, "posthorn try: --user wants ADDRESS:PASSWORD, not \"%s\"\n", arg);
+		fprintf(stderr, "posthorn try: --user wants ADDRESS:PASSWORD, not \"%s\"\n",
+			arg);
 		return false;
 	}
 	t->users[t->user_count++] = (struct user){ .address = address, .password = password };
@@ -187,12 +189,12 @@ write_config(const struct try *t, struct buf *b)
 
 	buf_printf(b, "config-version 1\n");
 	buf_printf(b, "data %s\n", t->dir);
-	buf_printf(b, "listen { addresses 127.0.0.1; port-base %llu }\n",
+	buf_printf(b, "listen { address 127.0.0.1; port-base %llu }\n",
 		(unsigned long long)t->port_base);
 	buf_printf(b, "plain-auth-on-loopback yes\n");
-	buf_printf(b, "relay-to-private yes\n");
+	buf_printf(b, "relay { to-private yes }\n");
 	if (t->dns != NULL)
-		buf_printf(b, "dns { forwarders %s }\n", t->dns);
+		buf_printf(b, "dns { forwarder %s }\n", t->dns);
 	if (t->relay_to != NULL)
 		buf_printf(b, "relay-host %s\n", t->relay_to);
 	if (t->config == NULL)
@@ -246,7 +248,8 @@ print_welcome(const struct try *t)
 	printf("Posthorn is running in %s\n\n", t->dir);
 	printf("  SMTP 127.0.0.1:%u   submission 127.0.0.1:%u (STARTTLS), 127.0.0.1:%u (TLS)\n",
 		base + 25, base + 587, base + 465);
-	printf("  IMAP 127.0.0.1:%u (STARTTLS), 127.0.0.1:%u (TLS)\n\n", base + 143, base + 993);
+	printf("  IMAP 127.0.0.1:%u (STARTTLS), 127.0.0.1:%u (TLS)\n\n", base + 143,
+		base + 993);
 	for (size_t i = 0; i < t->user_count; i++)
 		printf("  %.*s   password %.*s\n", STR_ARG(t->users[i].address),
 			STR_ARG(t->users[i].password));
@@ -281,8 +284,8 @@ find_program(struct try *t)
 {
 	ssize_t n = readlink("/proc/self/exe", t->program, sizeof(t->program) - 1);
 
-	snprintf(t->program + (n < 0 ? 0 : n), sizeof(t->program) - (size_t)(n < 0 ? 0 : n), "%s",
-		n < 0 ? "posthorn" : "");
+	snprintf(t->program + (n < 0 ? 0 : n), sizeof(t->program) - (size_t)(n < 0 ? 0 : n),
+		"%s", n < 0 ? "posthorn" : "");
 }
 
 int

@@ -132,6 +132,8 @@ accept_command(const struct control *control, struct thread_pool *pool, int list
 	}
 }
 
+void control_serve(struct start *start);
+
 void
 control_serve(struct start *start)
 {

@@ -171,6 +171,8 @@ wait_for_events(struct logger *l)
 	return !l->start->stopping;
 }
 
+void log_serve(struct start *start);
+
 void
 log_serve(struct start *start)
 {

@@ -437,6 +437,8 @@ prepare(struct template *t)
 	return wall_program_new(WALL_FILES, &t->inner);
 }
 
+void mailbox_serve(struct start *start);
+
 void
 mailbox_serve(struct start *start)
 {

@@ -435,7 +435,8 @@ static void
 list_processes(struct master *m)
 {
 	for (size_t id = 0; id < SERVICE_COUNT; id++)
-		for (uint32_t i = 0; i < service_table[id].instances && service_table[id].serve; i++)
+		for (uint32_t i = 0; i < service_table[id].instances && service_table[id].serve;
+			i++)
 			m->processes[m->process_count++] = (struct process){
 				.service = (enum service_id)id, .instance = i, .channel = -1
 			};

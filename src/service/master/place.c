@@ -233,7 +233,7 @@ open_listeners(struct place *p, const struct settings_master *own)
 static Err
 open_control(struct place *p, const char *data)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX + 16];
 	int fd;
 	Err e;
 
