@@ -261,6 +261,31 @@ add_part(struct reader *r, struct mime_part *parent, struct mime_part **ret)
 	return OK;
 }
 
+static struct mime_part *
+last_child(const struct mime_part *part)
+{
+	struct mime_part *in = part->child;
+
+	while (in != NULL && in->next != NULL)
+		in = in->next;
+	return in;
+}
+
+/* A last part that is all header loses its line end to the boundary of a part around it. */
+static void
+keep_inside(const struct mime_part *part)
+{
+	size_t end = part->body_at + part->body_size;
+
+	for (struct mime_part *in = last_child(part); in != NULL && in->body_at > end;
+		in = last_child(in)) {
+		if (in->header_at > end)
+			in->header_at = end;
+		in->header_size = end - in->header_at;
+		in->body_at = end;
+	}
+}
+
 /* A body ends before the line end that belongs to the boundary, if it has any. */
 static void
 end_body(const struct reader *r, struct mime_part *part, const struct stop *stop,
@@ -276,6 +301,7 @@ end_body(const struct reader *r, struct mime_part *part, const struct stop *stop
 			end--;
 	}
 	part->body_size = end - part->body_at;
+	keep_inside(part);
 }
 
 /*
