@@ -107,10 +107,12 @@ MUST_USE Err directory_may_send(struct directory *d, uint64_t account, Str addre
 /*
  * An administrator's words: `domain add NAME` and so on, as directory_command_usage lists them,
  * a password as its hash. What there is to say is appended to ret: text, or packed records for
- * `list`. *ret_exit is of sysexits.h, with the reason in ret.
+ * `list` and `dump`. *ret_exit is of sysexits.h, with the reason in ret.
+ *
+ * input   packed records for `apply`
  */
-MUST_USE Err directory_command(struct directory *d, const Str *words, size_t count, Time now,
-	struct buf *ret, int *ret_exit);
+MUST_USE Err directory_command(struct directory *d, const Str *words, size_t count, Str input,
+	Time now, struct buf *ret, int *ret_exit);
 extern const char directory_command_usage[];
 
 /* Counts the changes made since opening: whoever keeps answers drops them when it differs. */

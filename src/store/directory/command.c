@@ -9,17 +9,17 @@ enum {
 };
 
 const char directory_command_usage[] =
-	"domain add NAME | domain remove NAME\n"
-	"account add ADDRESS HASH | account passwd ADDRESS HASH\n"
+	"domain add NAME | domain remove NAME | domain list\n"
+	"account add ADDRESS HASH | account passwd ADDRESS HASH | account list\n"
 	"account disable|enable|remove ADDRESS\n"
-	"alias add ADDRESS MEMBER... | alias remove ADDRESS [MEMBER...]\n"
-	"list domains|accounts|aliases|dump\n"
-	"apply stage TOKEN PIECE | apply run TOKEN | apply try TOKEN\n";
+	"alias add ADDRESS MEMBER... | alias remove ADDRESS [MEMBER...] | alias list\n"
+	"dump | apply run | apply try\n";
 
 struct context {
 	struct directory *d;
 	const Str *args; /* behind the verb */
 	size_t count;
+	Str input;
 	Time now;
 	struct buf *ret;
 	bool undo; /* the command wants its changes undone though it succeeded */
@@ -104,43 +104,15 @@ list_aliases(struct context *c)
 }
 
 static Err
-list_dump(struct context *c)
+dump(struct context *c)
 {
 	return directory_list_all(c->d, false, c->ret);
 }
 
 static Err
-parse_token(Str word, uint64_t *ret)
-{
-	return str_to_u64(word, UINT64_MAX, ret) ? OK : fail(ERR_PEER, "not a token");
-}
-
-/* One text at a time is on its way; a new token throws the last one away. */
-static Err
-stage(struct context *c)
-{
-	uint64_t token;
-
-	TRY(parse_token(c->args[0], &token));
-	if (token != c->d->staged_token)
-		buf_done(&c->d->staged);
-	c->d->staged_token = token;
-	buf_put(&c->d->staged, c->args[1]);
-	return buf_check(&c->d->staged);
-}
-
-static Err
 apply(struct context *c)
 {
-	uint64_t token;
-	Err e;
-
-	TRY(parse_token(c->args[0], &token));
-	if (token != c->d->staged_token)
-		return fail(ERR_TEMP, "another apply came between; start again");
-	e = directory_apply(c->d, buf_view(&c->d->staged), c->now, c->ret);
-	buf_done(&c->d->staged);
-	return e;
+	return directory_apply(c->d, c->input, c->now, c->ret);
 }
 
 static Err
@@ -165,22 +137,25 @@ static const struct command {
 	{ S("account"), S("remove"), 1, 1, account_remove },
 	{ S("alias"), S("add"), 2, WORDS_ANY, alias_add },
 	{ S("alias"), S("remove"), 1, WORDS_ANY, alias_remove },
-	{ S("list"), S("domains"), 0, 0, list_domains, .reads = true },
-	{ S("list"), S("accounts"), 0, 0, list_accounts, .reads = true },
-	{ S("list"), S("aliases"), 0, 0, list_aliases, .reads = true },
-	{ S("list"), S("dump"), 0, 0, list_dump, .reads = true },
-	{ S("apply"), S("stage"), 2, 2, stage, .reads = true },
-	{ S("apply"), S("run"), 1, 1, apply },
-	{ S("apply"), S("try"), 1, 1, apply_try },
+	{ S("domain"), S("list"), 0, 0, list_domains, .reads = true },
+	{ S("account"), S("list"), 0, 0, list_accounts, .reads = true },
+	{ S("alias"), S("list"), 0, 0, list_aliases, .reads = true },
+	{ S("dump"), S(""), 0, 0, dump, .reads = true },
+	{ S("apply"), S("run"), 0, 0, apply },
+	{ S("apply"), S("try"), 0, 0, apply_try },
 };
 
 static const struct command *
 find_command(const Str *words, size_t count)
 {
-	for (size_t i = 0; count >= 2 && i < COUNT(commands); i++)
-		if (str_eq(words[0], commands[i].noun) && str_eq(words[1], commands[i].verb) &&
-			count - 2 >= commands[i].least && count - 2 <= commands[i].most)
+	for (size_t i = 0; count > 0 && i < COUNT(commands); i++) {
+		size_t head = commands[i].verb.n > 0 ? 2 : 1;
+
+		if (str_eq(words[0], commands[i].noun) && count >= head &&
+			(head == 1 || str_eq(words[1], commands[i].verb)) &&
+			count - head >= commands[i].least && count - head <= commands[i].most)
 			return &commands[i];
+	}
 	return NULL;
 }
 
@@ -218,11 +193,11 @@ exit_code(Err e)
 }
 
 Err
-directory_command(struct directory *d, const Str *words, size_t count, Time now,
+directory_command(struct directory *d, const Str *words, size_t count, Str input, Time now,
 	struct buf *ret, int *ret_exit)
 {
 	const struct command *command = find_command(words, count);
-	struct context c = { .d = d, .now = now, .ret = ret };
+	struct context c = { .d = d, .input = input, .now = now, .ret = ret };
 	size_t before = ret->n;
 	Err e;
 
@@ -231,8 +206,10 @@ directory_command(struct directory *d, const Str *words, size_t count, Time now,
 		*ret_exit = EX_USAGE;
 		return buf_check(ret);
 	}
-	c.args = words + 2;
-	c.count = count - 2;
+	if (count > 2) {
+		c.args = words + 2;
+		c.count = count - 2;
+	}
 	e = run(&c, command);
 	*ret_exit = exit_code(e);
 	if (failed(e) && command->reads)

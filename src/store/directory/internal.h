@@ -55,8 +55,6 @@ struct directory {
 	struct str_map *cache; /* key -> struct cached, see find.c */
 	uint64_t changes;
 	Str delimiter, postmaster;
-	uint64_t staged_token; /* of a text on its way in pieces, see command.c */
-	struct buf staged;
 };
 
 /* A domain's row. ERR_GONE when it is not ours. */

@@ -134,7 +134,6 @@ directory_open(const char *path, struct directory **ret)
 	d->cache = str_map_new();
 	d->delimiter = S("+");
 	d->postmaster = S("");
-	d->staged = BUF_INIT(DIRECTORY_RECORD_PACKED_MAX);
 	if (!failed(e))
 		e = migrate(d->db);
 	for (size_t i = 0; i < DIRECTORY_STATEMENTS && !failed(e); i++)
@@ -157,7 +156,6 @@ directory_close(struct directory *d)
 	for (size_t i = 0; i < DIRECTORY_STATEMENTS; i++)
 		sqlite3_finalize(d->statements[i]);
 	sql_close(d->db);
-	buf_done(&d->staged);
 	free(d);
 }
 
