@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "command/command.h"
+#include "command/data.h"
 #include "rpc/start.h"
 #include "service/master/table.h"
 
@@ -25,7 +26,7 @@ run_service(void)
 static void
 print_usage(FILE *f)
 {
-	fprintf(f, "usage: posthorn COMMAND [ARGUMENT]...\n\n");
+	fprintf(f, "usage: posthorn [--dir DIR | --config FILE] COMMAND [ARGUMENT]...\n\n");
 	for (const struct command *c = command_table; c->name != NULL; c++)
 		fprintf(f, "  %-10s %s\n", c->name, c->summary);
 	fprintf(f, "\nEach has a manual page: man posthorn-COMMAND.\n");
@@ -52,16 +53,37 @@ find_called_as(const char *path)
 	return find_command(strcmp(name, "mailq") == 0 ? "queue" : name);
 }
 
+/* Options in front of the command; returns how many words they take. */
+static int
+take_options(int argc, char **argv)
+{
+	int at = 1;
+
+	for (; at + 1 < argc; at += 2) {
+		if (strcmp(argv[at], "--dir") == 0)
+			data_set_folder(argv[at + 1]);
+		else if (strcmp(argv[at], "--config") == 0)
+			data_set_config(argv[at + 1]);
+		else
+			break;
+	}
+	return at - 1;
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct command *c;
+	int taken;
 
 	if (argc > 0 && str_starts(str_from(argv[0]), S("posthorn: ")))
 		return run_service();
 	c = argc > 0 ? find_called_as(argv[0]) : NULL;
 	if (c != NULL)
 		return c->run(argc, argv);
+	taken = take_options(argc, argv);
+	argc -= taken;
+	argv += taken;
 	if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) {
 		print_usage(argc < 2 ? stderr : stdout);
 		return argc < 2 ? EX_USAGE : EX_OK;

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /* posthorn serve: the mail system, in the foreground, until it is told to stop. */
 #include "command/command.h"
+#include "command/data.h"
 #include "service/master/master.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-#define STANDARD_CONFIG "/etc/posthorn/posthorn.conf"
 
 int command_serve(int argc, char **argv);
 
@@ -34,7 +33,7 @@ command_serve(int argc, char **argv)
 			return EX_USAGE;
 		}
 	}
-	if (master.config == NULL && access(STANDARD_CONFIG, R_OK) == 0)
-		master.config = STANDARD_CONFIG;
+	if (master.config == NULL)
+		master.config = data_config();
 	return master_run(&master);
 }

@@ -4,12 +4,14 @@
 #include "base/memory.h"
 #include "format/config/settings.h"
 #include "rpc/call.h"
+#include "rpc/escape.h"
 #include "rpc/log.h"
 
 #include <assert.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sysexits.h>
 
 enum {
@@ -126,6 +128,7 @@ start_receive(struct start *s)
 	for (size_t i = 0; i < s->handed_count; i++)
 		if (s->handed[i].role == START_LOG)
 			log_open(s->handed[i].fd, service_name(s->service));
+	prctl(PR_SET_NAME, service_name(s->service));
 	free(buffer);
 }
 
@@ -142,6 +145,7 @@ start_walls(struct start *s)
 		log_failure(LOG_LEVEL_ERROR, "service.walls", e);
 		die(s, "walls", e);
 	}
+	escape_attempt(service_name(s->service));
 }
 
 void

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "rpc/escape.h"
 #include "rpc/log.h"
 #include "rpc/mailbox.h"
 #include "rpc/start.h"
@@ -24,6 +25,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -111,6 +113,8 @@ be_the_account(struct template *t, uint64_t number, int folder, int control)
 		log_failure(LOG_LEVEL_ERROR, "mailbox.walls", e);
 		_exit(1);
 	}
+	prctl(PR_SET_NAME, "account");
+	escape_attempt("account");
 	exit(account_run(&place));
 }
 
