@@ -144,6 +144,19 @@ log_record_field(struct log_record *r, enum log_field_kind *ret_kind, Str *ret_k
 	return true;
 }
 
+void
+log_put_seconds(struct buf *b, int64_t us)
+{
+	double seconds = us < 0 ? 0 : (double)us / 1000000;
+
+	if (seconds >= 10)
+		buf_printf(b, "%.0f", seconds);
+	else if (seconds >= 1)
+		buf_printf(b, "%.1f", seconds);
+	else
+		buf_printf(b, "%.2g", seconds < 0.001 ? 0 : seconds);
+}
+
 /* Whatever the value, one line stays one line that a terminal can show. */
 static void
 put_escaped(struct buf *b, Str s)
@@ -156,20 +169,6 @@ put_escaped(struct buf *b, Str s)
 		else
 			buf_put_char(b, (char)c);
 	}
-}
-
-/* As Postfix shows delays: two digits that matter, no more than hundredths below ten. */
-static void
-put_seconds(struct buf *b, int64_t us)
-{
-	double seconds = us < 0 ? 0 : (double)us / 1000000;
-
-	if (seconds >= 10)
-		buf_printf(b, "%.0f", seconds);
-	else if (seconds >= 1)
-		buf_printf(b, "%.1f", seconds);
-	else
-		buf_printf(b, "%.2g", seconds < 0.001 ? 0 : seconds);
 }
 
 static void
@@ -185,7 +184,7 @@ put_value(struct buf *b, enum log_field_kind kind, Str text, int64_t number)
 		buf_printf(b, "%lld", (long long)number);
 		return;
 	case LOG_FIELD_SECONDS:
-		put_seconds(b, number);
+		log_put_seconds(b, number);
 		return;
 	case LOG_FIELD_QUEUE:
 		queue_id_write(b, (uint64_t)number);

@@ -64,6 +64,9 @@ void log_send(enum log_level level, const char *name, const struct log_field *fi
 /* A failure with its text: name, what was being done, and the system's words. */
 void log_failure(enum log_level level, const char *name, Err e);
 
+/* Microseconds as Postfix shows delays: two digits that matter. */
+void log_put_seconds(struct buf *b, int64_t us);
+
 /* ---- `log` itself ---- */
 
 struct log_record {

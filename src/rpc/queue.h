@@ -32,8 +32,10 @@ enum {
 	QUEUE_INLINE_MAX =
 		64 * 1024, /* octets of a body inside the datagram; more is a memfd */
 	QUEUE_BODY_FREE = 1024 * 1024, /* beyond this, ask for ROOM first */
-	QUEUE_LEASE = 15 * 60, /* seconds that a job may take before it is given again */
-	QUEUE_TEXT_MAX = 512,  /* octets of a remote server's reply that are kept */
+	/* Seconds a job may take before it is given again: more than a whole SMTP attempt by the
+	 * timeouts of RFC 5321, 4.5.3.2. Whoever dies loses its leases at once. */
+	QUEUE_LEASE = 60 * 60,
+	QUEUE_TEXT_MAX = 512, /* octets of a remote server's reply that are kept */
 	QUEUE_JOBS_MAX = 64,
 };
 

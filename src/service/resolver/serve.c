@@ -175,16 +175,18 @@ take_answers(struct resolver *r)
 }
 
 Err
-resolver_turn(struct resolver *r, Moment until)
+resolver_turn(struct resolver *r, struct start *start, Moment until)
 {
 	struct server_request *batch;
 	size_t count;
 
 	TRY(server_take(r->server, until, &batch, &count));
 	for (size_t i = 0; i < count; i++)
-		if (batch[i].type == SERVER_WATCH)
-			take_answers(r);
-		else
+		if (batch[i].type != SERVER_WATCH)
 			begin(r, &batch[i]);
+		else if (batch[i].watch == WATCH_LOOKUP)
+			take_answers(r);
+		else if (start != NULL)
+			start_turn(start, r->server);
 	return OK;
 }

@@ -4,6 +4,7 @@
 /* The resolver's one loop: requests in, lookups out, answers back. */
 
 #include "rpc/serve.h"
+#include "rpc/start.h"
 #include "service/resolver/lookup.h"
 
 enum {
@@ -18,5 +19,5 @@ struct resolver *resolver_new(struct server *server, struct lookup *lookup);
 void resolver_free(struct resolver *r);
 DEFINE_DROP(resolver)
 
-/* Waits until something is there or `until`, and works on all of it. */
-MUST_USE Err resolver_turn(struct resolver *r, Moment until);
+/* Waits until something is there or `until`, and works on all of it. start may be NULL in tests. */
+MUST_USE Err resolver_turn(struct resolver *r, struct start *start, Moment until);
