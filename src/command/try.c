@@ -194,9 +194,9 @@ write_config(const struct try *t, struct buf *b)
 	buf_printf(b, "plain-auth-on-loopback yes\n");
 	buf_printf(b, "relay { to-private yes }\n");
 	if (t->dns != NULL)
-		buf_printf(b, "dns { forwarder %s }\n", t->dns);
+		buf_printf(b, "dns { forwarder %s; trust-anchor none }\n", t->dns);
 	if (t->relay_to != NULL)
-		buf_printf(b, "relay-host %s\n", t->relay_to);
+		buf_printf(b, "relay-host %s { tls try }\n", t->relay_to);
 	if (t->config == NULL)
 		return true;
 	f = fopen(t->config, "r");

@@ -35,11 +35,12 @@ enum {
 	SMART_PORT = 587,
 };
 
-/* What all workers share besides what never changes: `conversing` alone. */
+/* What all workers share; only the last two ever change. */
 struct workshop {
 	struct relay relay;
 	struct peer *queue, *resolver;
 	atomic_uint conversing;
+	atomic_bool queue_away; /* said in the log */
 };
 
 struct worker {
@@ -78,15 +79,10 @@ log_result(const struct attempt *at, Time began, Str address, const struct clien
 		[QUEUE_DEFERRED] = "deferred",
 		[QUEUE_FAILED] = "bounced",
 	};
-	static const char *const events[] = {
-		[QUEUE_DELIVERED] = "relay.sent",
-		[QUEUE_DEFERRED] = "relay.deferred",
-		[QUEUE_FAILED] = "relay.bounced",
-	};
 	AUTO_BUF delays = BUF_INIT(128);
 	int64_t sum = put_delays(&delays, at, began);
 
-	log_event(LOG_LEVEL_INFO, events[r->kind], F_QUEUE(at->job->id), F_ADDR("to", address),
+	log_event(LOG_LEVEL_INFO, "relay.attempt", F_QUEUE(at->job->id), F_ADDR("to", address),
 		F_STR("relay", at->remote.n > 0 ? at->remote : S("none")),
 		F_SECONDS("delay", sum), F_STR("delays", buf_view(&delays)),
 		F_STR("dsn", r->status), F_STR("status", str_from(words[r->kind])),
@@ -205,10 +201,12 @@ turn(struct worker *w)
 	if (failed(e) || jobs.count == 0)
 		attempt_connection_close(&w->connection, true);
 	if (failed(e)) {
-		log_failure(LOG_LEVEL_WARNING, "relay.idle", e);
+		if (!atomic_exchange(&w->shop->queue_away, true))
+			log_failure(LOG_LEVEL_WARNING, "relay.idle", e);
 		nap();
 		return;
 	}
+	atomic_store(&w->shop->queue_away, false);
 	atomic_fetch_add(&w->shop->conversing, 1);
 	for (size_t i = 0; i < jobs.count; i++)
 		do_job(w, &jobs.jobs[i]);
