@@ -186,8 +186,8 @@ class Server:
         self.ports.close()
 
     def command(self, *args, text=None, check=True):
-        """Runs `posthorn ARGS` against this server; returns what it printed."""
-        done = subprocess.run([POSTHORN, "--dir", str(self.dir), *args], input=text, text=True,
+        """Runs `posthorn VERB --dir ... ARGS` against this server; returns what it printed."""
+        done = subprocess.run([POSTHORN, args[0], "--dir", str(self.dir), *args[1:]], input=text, text=True,
                               capture_output=True, timeout=30 * SLOWER, check=False)
         if check:
             assert done.returncode == 0, f"{args}: {done.returncode}: {done.stdout}{done.stderr}"
