@@ -74,6 +74,8 @@ const struct setting settings_smtpd_table[] = {
 		"What to do with message lines that end in LF or CR alone: refuse the message, or "
 		"convert them to CRLF. Neither ever ends a message.",
 		.choices = "refuse convert" },
+	{ "bare-addresses", SETTING_YES_NO, AT(bare_addresses), "yes",
+		"Take MAIL and RCPT with an address that lacks its angle brackets, as people type it." },
 	PLAIN_AUTH_ON_LOOPBACK(AT(plain_auth_on_loopback)),
 	{ 0 },
 };

@@ -39,6 +39,7 @@ struct settings_smtpd {
 	Str hostname;
 	uint64_t message_size_max; /* octets */
 	uint32_t bare_line_feed;   /* BARE_LINE_FEED_ */
+	bool bare_addresses;
 	bool plain_auth_on_loopback;
 };
 

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: ISC */
+#pragma once
+
+/*
+ * A message on its way from the client to `queue`: decoded lines gather in memory; what is longer
+ * than a datagram may be goes to a memfd. At its top stand our own lines, and submission adds what
+ * a message must have.
+ */
+
+#include "format/mime/trace.h"
+#include "format/smtp/data.h"
+#include "rpc/queue.h"
+
+enum {
+	SMTPD_MESSAGE_ID_MAX = 512, /* octets of a Message-ID that are logged */
+};
+
+/* What our lines say; lives as long as the message is read. */
+struct smtpd_trace {
+	struct mime_received received;
+	bool submission; /* RFC 6409, 8: add Date, Message-ID and To, take Bcc out */
+};
+
+struct smtpd_message {
+	struct smtp_data data;
+	const struct smtpd_trace *trace;
+	struct caller *queue;
+	struct buf text; /* not stored yet */
+	bool begun;      /* the header was seen to; our lines stand before it */
+	int memfd;       /* -1 while all is in text */
+	uint64_t stored; /* octets in memfd */
+	uint64_t room;   /* octets that `queue` gave us room for */
+	bool no_room;    /* `queue` has no room now */
+	bool looping;    /* too many Received lines */
+	Err failed;      /* on our side: the rest is read and forgotten */
+	struct buf id;   /* Message-ID with its brackets, for the log */
+};
+
+/* size: what MAIL announced, or 0. The trace and the caller are borrowed. */
+void smtpd_message_begin(struct smtpd_message *m, bool dots, enum smtp_bare bare,
+	uint64_t size_max, uint64_t size, const struct smtpd_trace *trace,
+	struct caller *queue);
+
+/* Takes what is in *in; true when DATA has come to its end. Failures wait for the end. */
+bool smtpd_message_read(struct smtpd_message *m, struct cursor *in);
+
+/*
+ * All has come. The body is borrowed from m.
+ *
+ * ERR_PEER   bad line ends, or a message that goes in circles (m->looping)
+ * ERR_LIMIT  too large
+ * ERR_TEMP   no memory for it
+ */
+MUST_USE Err smtpd_message_end(struct smtpd_message *m, struct queue_body *ret);
+
+/* Frees what it holds; taken: `queue` has it, so its room is not given back. */
+void smtpd_message_done(struct smtpd_message *m, bool taken);
