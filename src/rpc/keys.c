@@ -2,15 +2,14 @@
 #include "rpc/keys.h"
 
 #include "base/memory.h"
+#include "rpc/pool.h"
 #include "rpc/serve.h"
 #include "rpc/verdict.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 enum {
 	TIMEOUT = 10 * 1000, /* ms */
-	KEPT_MAX = 4,        /* callers that wait for the next handshake */
 };
 
 const struct rpc_rule keys_rules[] = {
@@ -18,12 +17,8 @@ const struct rpc_rule keys_rules[] = {
 	{ 0 },
 };
 
-/* Shared between threads: the list of callers that nobody uses now, behind its lock. */
 struct keys_client {
-	struct peer *peer;
-	pthread_mutex_t lock;
-	struct caller *kept[KEPT_MAX]; /* guarded by lock */
-	size_t kept_count;             /* guarded by lock */
+	struct caller_pool *callers;
 };
 
 struct keys_client *
@@ -31,8 +26,7 @@ keys_client_new(struct peer *p)
 {
 	struct keys_client *k = memory_get(sizeof(*k));
 
-	k->peer = p;
-	pthread_mutex_init(&k->lock, NULL);
+	k->callers = caller_pool_new(p);
 	return k;
 }
 
@@ -41,32 +35,8 @@ keys_client_free(struct keys_client *k)
 {
 	if (k == NULL)
 		return;
-	while (k->kept_count > 0)
-		caller_free(k->kept[--k->kept_count]);
-	pthread_mutex_destroy(&k->lock);
+	caller_pool_free(k->callers);
 	free(k);
-}
-
-static struct caller *
-take_caller(struct keys_client *k)
-{
-	struct caller *c = NULL;
-
-	pthread_mutex_lock(&k->lock);
-	if (k->kept_count > 0)
-		c = k->kept[--k->kept_count];
-	pthread_mutex_unlock(&k->lock);
-	return c != NULL ? c : caller_new(k->peer);
-}
-
-static void
-give_back(struct keys_client *k, struct caller *c)
-{
-	pthread_mutex_lock(&k->lock);
-	if (k->kept_count < KEPT_MAX)
-		k->kept[k->kept_count++] = TAKE(c);
-	pthread_mutex_unlock(&k->lock);
-	caller_free(c);
 }
 
 static Err
@@ -94,13 +64,13 @@ sign(void *with, KeyId id, enum key_scheme scheme, Str message, struct buf *ret)
 	struct keys_client *k = with;
 	char room[KEY_ID_SIZE + 2];
 	struct buf fields = { .p = room, .cap = sizeof(room), .max = sizeof(room) };
-	struct caller *c = take_caller(k);
+	struct caller *c = caller_pool_take(k->callers);
 	Err e;
 
 	buf_put(&fields, (Str){ (const char *)id.octets, sizeof(id.octets) });
 	buf_u16(&fields, (uint16_t)scheme);
 	e = ask(c, buf_view(&fields), message, ret);
-	give_back(k, c);
+	caller_pool_give(k->callers, c);
 	return e;
 }
 

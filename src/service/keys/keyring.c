@@ -79,8 +79,8 @@ keyring_sign(struct keyring *k, const KeyId *id, enum key_scheme scheme, Str mes
 	return key_sign(key, scheme, message, ret);
 }
 
-static void
-answer(struct keyring *k, struct server *s, struct server_request *r)
+void
+keyring_answer(struct keyring *k, struct server *s, struct server_request *r)
 {
 	char room[KEY_SIGNATURE_MAX], answer_room[ANSWER_MAX];
 	struct buf signature = { .p = room, .cap = sizeof(room), .max = sizeof(room) };
@@ -98,17 +98,4 @@ answer(struct keyring *k, struct server *s, struct server_request *r)
 	part = buf_view(&b);
 	/* An asker that does not read gets nothing; that is its own affair. */
 	(void)server_answer(s, r->reply_to, &part, 1, NULL, 0);
-}
-
-Err
-keyring_turn(struct keyring *k, struct server *s, Moment until)
-{
-	struct server_request *batch;
-	size_t n;
-
-	TRY(server_take(s, until, &batch, &n));
-	for (size_t i = 0; i < n; i++)
-		if (batch[i].type == KEYS_SIGN)
-			answer(k, s, &batch[i]);
-	return OK;
 }

@@ -21,5 +21,5 @@ size_t keyring_count(const struct keyring *k);
 MUST_USE Err keyring_sign(struct keyring *k, const KeyId *id, enum key_scheme scheme,
 	Str message, struct buf *ret);
 
-/* Waits until something is there or `until`, and answers all of it. */
-MUST_USE Err keyring_turn(struct keyring *k, struct server *s, Moment until);
+/* Answers one KEYS_SIGN. */
+void keyring_answer(struct keyring *k, struct server *s, struct server_request *r);

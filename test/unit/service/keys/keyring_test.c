@@ -83,9 +83,15 @@ run_keys(void *arg)
 {
 	struct fixture *f = arg;
 
-	while (!f->stop)
-		if (failed(keyring_turn(f->ring, f->server, moment_after(10))))
+	while (!f->stop) {
+		struct server_request *batch;
+		size_t n;
+
+		if (failed(server_take(f->server, moment_after(10), &batch, &n)))
 			break;
+		for (size_t i = 0; i < n; i++)
+			keyring_answer(f->ring, f->server, &batch[i]);
+	}
 	return NULL;
 }
 
