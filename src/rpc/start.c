@@ -148,18 +148,36 @@ start_walls(struct start *s)
 	escape_attempt(service_name(s->service));
 }
 
-void
-start_ready(struct start *s)
+static void
+say(struct start *s, enum start_role role)
 {
 	AUTO_BUF b = BUF_INIT(256);
 	struct start_message m = {
-		.role = START_READY, .service = s->service, .instance = s->instance
+		.role = role, .service = s->service, .instance = s->instance
 	};
 
 	start_message_write(&b, &m);
 	if (failed(channel_send(s->master, (Str[]){ buf_view(&b) }, 1, NULL, 0,
 		    moment_after(WAIT))))
 		s->stopping = true;
+}
+
+void
+start_ready(struct start *s)
+{
+	say(s, START_READY);
+}
+
+void
+start_retire(struct start *s)
+{
+	say(s, START_RETIRE);
+}
+
+void
+start_detach(struct start *s)
+{
+	say(s, START_DETACH);
 }
 
 void

@@ -20,7 +20,9 @@ enum start_role {
 	START_FOLDER, /* a directory; name: "spool", "mail", "keys", "directory", "log", "drop" */
 	START_FILE,   /* a file, read only; name: "certificate" */
 	START_GO,     /* last: settings */
-	START_READY, /* from the service: it serves */
+	START_READY,  /* from the service: it serves */
+	START_RETIRE, /* from the service: it takes no new work; time for a successor */
+	START_DETACH, /* from the service: it asks nobody any more, and lives on for what it has */
 	START_STOP,
 };
 
@@ -76,6 +78,13 @@ void start_walls(struct start *s);
 
 /* Tells master that we serve. */
 void start_ready(struct start *s);
+
+/*
+ * For a process that does not live for ever: start_retire has master start its successor beside
+ * it; start_detach, when the sockets of start_ask are closed, has master forget it until it ends.
+ */
+void start_retire(struct start *s);
+void start_detach(struct start *s);
 
 /* Our own settings from the packed ones; exits when they do not fit. */
 struct setting;

@@ -31,8 +31,8 @@
  */
 
 enum {
-	PROCESSES_MAX = 32,
-	WIRES_MAX = 128,
+	PROCESSES_MAX = 64, /* the retired among them; more wait for their successors */
+	WIRES_MAX = 512,
 	BACK_OFF_FIRST = 100,      /* ms before the second start of what ends at once */
 	BACK_OFF_MOST = 10 * 1000, /* ms */
 	LIVED_WELL = 5 * 1000,     /* ms after which a process counts as having started */
@@ -47,9 +47,17 @@ struct process {
 	pid_t pid;   /* 0: not running */
 	int channel; /* -1: not running */
 	bool ready;
+	bool retiring; /* takes no new work; its place is its successor's when there is room */
+	bool retired;  /* has a successor; when it ends, its entry is free */
 	Moment started;
 	Moment start_at; /* when it is to be started again */
 	int back_off;    /* ms */
+};
+
+/* A retired process that asks nobody any more: it ends by itself, or when its channel closes. */
+struct detached {
+	pid_t pid;
+	int channel;
 };
 
 struct wire {
@@ -66,6 +74,9 @@ struct master {
 	struct process processes[PROCESSES_MAX];
 	size_t process_count;
 	struct wire wires[WIRES_MAX];
+	struct process client_of_log; /* ourselves */
+	struct detached *detached;
+	size_t detached_count;
 	bool told_ready;
 	bool stopping;
 };
@@ -244,35 +255,83 @@ tell_end(const struct process *p, int status)
 }
 
 static void
+forget_detached(struct master *m, pid_t pid)
+{
+	for (size_t i = 0; i < m->detached_count; i++)
+		if (m->detached[i].pid == pid) {
+			fd_drop(&m->detached[i].channel);
+			m->detached[i] = m->detached[--m->detached_count];
+			return;
+		}
+}
+
+static void
 bury(struct master *m)
 {
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		forget_detached(m, pid);
 		for (size_t i = 0; i < m->process_count; i++) {
 			struct process *p = &m->processes[i];
 
 			if (p->pid != pid)
 				continue;
-			if (!m->stopping)
+			if (!m->stopping && (!(p->retired || p->retiring) || status != 0))
 				tell_end(p, status);
 			p->pid = 0;
 			p->ready = false;
 			fd_drop(&p->channel);
 			forget_wires_of_client(m, p);
-			plan_restart(p);
+			if (p->retiring)
+				p->start_at = clock_moment();
+			else if (!p->retired)
+				plan_restart(p);
+			p->retiring = false;
 		}
+	}
+}
+
+/* An entry that nobody has, or NULL. */
+static struct process *
+free_process(struct master *m)
+{
+	for (size_t i = 0; i < m->process_count; i++)
+		if (m->processes[i].retired && m->processes[i].pid == 0)
+			return &m->processes[i];
+	return m->process_count < PROCESSES_MAX ? &m->processes[m->process_count++] : NULL;
+}
+
+/* Moves what retires to an entry at the end; its own entry is its successor's at once. */
+static void
+make_room_for_successors(struct master *m)
+{
+	for (size_t i = 0; i < m->process_count; i++) {
+		struct process *p = &m->processes[i], *aside;
+
+		if (!p->retiring || p->retired || (aside = free_process(m)) == NULL)
+			continue;
+		*aside = *p;
+		aside->retired = true;
+		for (size_t k = 0; k < WIRES_MAX; k++)
+			if (m->wires[k].client == p)
+				m->wires[k].client = aside;
+		*p = (struct process){
+			.service = aside->service, .instance = aside->instance, .channel = -1
+		};
+	}
 }
 
 static void
 start_due(struct master *m)
 {
+	make_room_for_successors(m);
 	for (size_t i = 0; i < m->process_count; i++) {
 		struct process *p = &m->processes[i];
 		Err e;
 
-		if (m->stopping || p->pid != 0 || !moment_past(p->start_at))
+		if (m->stopping || p->pid != 0 || p->retired || !moment_past(p->start_at))
 			continue;
 		e = start_process(m, p);
 		if (!failed(e))
@@ -291,7 +350,8 @@ next_start(const struct master *m)
 	Moment next = MOMENT_NEVER;
 
 	for (size_t i = 0; i < m->process_count; i++)
-		if (m->processes[i].pid == 0 && m->processes[i].start_at.ms < next.ms)
+		if (m->processes[i].pid == 0 && !m->processes[i].retired &&
+			m->processes[i].start_at.ms < next.ms)
 			next = m->processes[i].start_at;
 	return next;
 }
@@ -300,7 +360,7 @@ static void
 tell_ready(struct master *m)
 {
 	for (size_t i = 0; i < m->process_count; i++)
-		if (!m->processes[i].ready)
+		if (!m->processes[i].ready && !m->processes[i].retired)
 			return;
 	if (m->told_ready)
 		return;
@@ -314,7 +374,19 @@ tell_ready(struct master *m)
 			F_WORDS("what", S("nobody reads --ready-fd")));
 }
 
-/* All that a service ever says to us is that it is ready. */
+static void
+detach(struct master *m, struct process *p)
+{
+	forget_wires_of_client(m, p);
+	m->detached = memory_resize(m->detached, m->detached_count + 1, sizeof(*m->detached));
+	m->detached[m->detached_count++] = (struct detached){ p->pid, TAKE_FD(p->channel) };
+	p->pid = 0;
+	if (p->retiring && !p->retired)
+		p->start_at = clock_moment();
+	p->retiring = false;
+}
+
+/* All that a service ever says to us is that it is ready, or has had its share of the work. */
 static void
 hear(struct master *m, struct process *p)
 {
@@ -330,10 +402,16 @@ hear(struct master *m, struct process *p)
 		return;
 	channel_message_drop(&message);
 	c = cursor_of(message.bytes);
-	if (failed(start_message_parse(&c, &said)) || said.role != START_READY)
+	if (failed(start_message_parse(&c, &said)))
 		return;
-	p->ready = true;
-	tell_ready(m);
+	if (said.role == START_READY) {
+		p->ready = true;
+		tell_ready(m);
+	} else if (said.role == START_RETIRE) {
+		p->retiring = true;
+	} else if (said.role == START_DETACH && (p->retiring || p->retired)) {
+		detach(m, p);
+	}
 }
 
 /* A bad configuration changes nothing; a good one reaches the services by starting them anew. */
@@ -480,7 +558,7 @@ raise_file_limit(void)
 static void
 open_own_log(struct master *m)
 {
-	struct process *log = &m->processes[0], *self = &m->processes[m->process_count];
+	struct process *log = &m->processes[0], *self = &m->client_of_log;
 	struct wire *w = free_wire(m);
 	int pair[2];
 
@@ -502,6 +580,8 @@ run(struct master *m)
 		start_due(m);
 	}
 	log_event(LOG_LEVEL_INFO, "master.stopping", F_WORDS("what", S("stopping")));
+	while (m->detached_count > 0)
+		forget_detached(m, m->detached[0].pid);
 	for (size_t i = 0; i < COUNT(stop_stages); i++)
 		stop_stage(m, stop_stages[i]);
 }
