@@ -562,7 +562,7 @@ conn_peer_is_loopback(const struct conn *c)
 {
 	Str peer = conn_peer(c);
 
-	return str_starts(peer, S("127.")) || str_eq(peer, S("::1"));
+	return peer.n == 0 || str_starts(peer, S("127.")) || str_eq(peer, S("::1"));
 }
 
 static void
@@ -578,8 +578,10 @@ find_peer(struct conn *c)
 	const char *text = NULL;
 	uint16_t port = 0;
 
-	if (getpeername(c->fd, &a.any, &size) < 0)
+	if (getpeername(c->fd, &a.any, &size) < 0) {
+		conn_set_peer(c, S("unknown"), 0); /* gone already */
 		return;
+	}
 	if (a.any.sa_family == AF_INET) {
 		text = inet_ntop(AF_INET, &a.v4.sin_addr, c->peer, sizeof(c->peer));
 		port = a.v4.sin_port;

@@ -60,6 +60,7 @@ void conn_set_end(struct conn *c, Moment end);
 Str conn_peer(const struct conn *c);
 uint16_t conn_peer_port(const struct conn *c);
 void conn_set_peer(struct conn *c, Str address, uint16_t port);
+/* Also for a socket pair: what has no address is on this host. */
 bool conn_peer_is_loopback(const struct conn *c);
 
 /*

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * login: talks to IMAP clients until they have shown who they are; then hands plain connections
+ * to their account's process, and carries bytes between TLS and that process.
+ *
+ * reads      hostile network input
+ * runs as    _posthorn-login; no files, no network but the connections it accepts
+ * asks       directory (is this password right? then open the account), keys (sign a handshake)
+ * if it dies its clients see a closed connection and come back
+ *
+ * Strangers do not stay among users: after so many connections, or a minute, a process takes no
+ * new ones, has master start the next, and lives until its last session ends.
+ */
+
+#include "base/memory.h"
+#include "os/listen.h"
+#include "os/thread.h"
+#include "rpc/keys.h"
+#include "rpc/log.h"
+#include "rpc/start.h"
+#include "service/login/talk.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+enum {
+	BATCH_MS = 60 * 1000,         /* how long a process takes connections */
+	THREADS_MAX = 256,            /* conversations of one process before authentication */
+	CERTIFICATE_MAX = 256 * 1024, /* octets of PEM */
+	LISTENERS_MAX = 16,
+};
+
+void login_serve(struct start *start);
+
+struct connection {
+	const struct talk_shared *shared;
+	int fd;
+	bool tls_at_once;
+};
+
+struct login {
+	struct start *start;
+	struct settings_login settings;
+	struct talk_shared shared;
+	struct thread_pool *threads;
+	size_t accepted;
+	Moment until; /* we take connections */
+};
+
+static void
+run_connection(void *arg)
+{
+	struct connection *c = arg;
+
+	talk_serve(c->shared, c->fd, c->tls_at_once);
+	free(c);
+}
+
+/* The offset is shared with every process that was handed the file. */
+static Err
+read_file(int fd, struct buf *b)
+{
+	for (;;) {
+		char *room = buf_room(b, 4096);
+		ssize_t got;
+
+		if (room == NULL)
+			return fail(ERR_PERM, "certificate file is too long");
+		got = pread(fd, room, 4096, (off_t)b->n);
+		if (got < 0)
+			return fail_sys(ERR_PERM, "cannot read the certificate file");
+		if (got == 0)
+			return OK;
+		buf_grew(b, (size_t)got);
+	}
+}
+
+static Err
+prepare_tls(struct login *l, struct keys_client *keys)
+{
+	AUTO_BUF pem = BUF_INIT(CERTIFICATE_MAX);
+	AUTO(tls_context) context = NULL;
+	int file = start_file(l->start, "certificate");
+
+	if (file < 0)
+		return fail(ERR_PERM, "no certificate");
+	TRY(read_file(file, &pem));
+	TRY(tls_context_new_server(keys_client_signer(keys), &context));
+	TRY(tls_context_add_chain(context, buf_view(&pem)));
+	l->shared.tls = TAKE(context);
+	return OK;
+}
+
+static void
+accept_one(struct login *l, int listener, const char *name)
+{
+	struct connection *c;
+	Err e;
+	int fd;
+
+	if (failed(listen_accept(listener, &fd)))
+		return; /* another process was faster */
+	l->accepted++;
+	c = memory_get(sizeof(*c));
+	*c = (struct connection){ &l->shared, fd, str_eq(str_from(name), S("imaps")) };
+	e = c->tls_at_once && l->shared.tls == NULL ? fail(ERR_TEMP, "no certificate")
+						    : thread_pool_run(l->threads, c);
+	if (failed(e)) {
+		log_failure(LOG_LEVEL_WARNING, "login.full", e);
+		fd_drop(&c->fd);
+		free(c);
+	}
+}
+
+static bool
+takes_more(const struct login *l)
+{
+	return !l->start->stopping && l->accepted < l->settings.batch && !moment_past(l->until);
+}
+
+/* Waits for connections and takes them, until this process has had its share. */
+static void
+accept_batch(struct login *l)
+{
+	struct pollfd polled[LISTENERS_MAX + 1];
+	const char *names[LISTENERS_MAX + 1];
+	size_t n = 1, at = 0;
+
+	polled[0] = (struct pollfd){ .fd = l->start->master, .events = POLLIN };
+	while (n <= LISTENERS_MAX && start_listener(l->start, &at, &polled[n].fd, &names[n]))
+		polled[n++].events = POLLIN;
+	while (takes_more(l)) {
+		/* The minute begins with the first connection: nobody is here to be among. */
+		int wait = l->accepted == 0 ? -1 : moment_left(l->until);
+
+		if (poll(polled, n, wait) <= 0)
+			continue;
+		if (polled[0].revents != 0)
+			start_turn(l->start, NULL);
+		if (l->accepted == 0)
+			l->until = moment_after(BATCH_MS);
+		for (size_t i = 1; i < n && takes_more(l); i++)
+			if (polled[i].revents != 0)
+				accept_one(l, polled[i].fd, names[i]);
+	}
+}
+
+/* Lives on for the sessions that it carries, and no longer. */
+static void
+wait_for_last(struct login *l)
+{
+	struct pollfd polled[2] = { { .fd = l->start->master, .events = POLLIN },
+		{ .fd = -1, .events = POLLIN } };
+
+	if (l->shared.carrier == NULL)
+		return;
+	polled[1].fd = carrier_idle_fd(l->shared.carrier);
+	while (!l->start->stopping && carrier_count(l->shared.carrier) > 0) {
+		uint64_t woken;
+
+		if (poll(polled, 2, -1) <= 0)
+			continue;
+		if (polled[1].revents != 0 && read(polled[1].fd, &woken, sizeof(woken)) < 0)
+			continue;
+		if (polled[0].revents != 0)
+			start_turn(l->start, NULL);
+	}
+}
+
+void
+login_serve(struct start *start)
+{
+	struct login l = { .start = start, .until = MOMENT_NEVER };
+	struct peer *directory = start_ask(start, SERVICE_DIRECTORY, 0);
+	struct keys_client *keys = keys_client_new(start_ask(start, SERVICE_KEYS, 0));
+	size_t threads;
+	Err e;
+
+	start_settings(start, settings_login_table, &l.settings);
+	e = prepare_tls(&l, keys);
+	if (failed(e))
+		log_failure(LOG_LEVEL_ERROR, "login.tls", e);
+	start_walls(start);
+	l.shared.settings = &l.settings;
+	l.shared.directory = caller_pool_new(directory);
+	l.shared.throttle = throttle_new(THROTTLE_FIRST_MS);
+	if (l.shared.tls != NULL) {
+		e = carrier_new(&l.shared.carrier);
+		if (failed(e)) {
+			log_failure(LOG_LEVEL_ERROR, "login.carrier", e);
+			return;
+		}
+	}
+	threads = l.settings.batch < THREADS_MAX ? l.settings.batch : THREADS_MAX;
+	l.threads = thread_pool_new(threads, TALK_STACK, run_connection, "login");
+	start_ready(start);
+	accept_batch(&l);
+	start_retire(start);
+	if (!start->stopping)
+		thread_pool_wait(l.threads);
+	peer_free(directory);
+	start_detach(start);
+	wait_for_last(&l);
+	_exit(EXIT_SUCCESS); /* when told to stop, threads may be at work: nothing is freed under them */
+}
