@@ -76,10 +76,17 @@ bool journal_fits(const struct journal *j, size_t size);
 bool journal_has_room(const struct journal *j, size_t size);
 
 /*
- * Adds a record to the batch; it must fit. ret is its position.
+ * Adds a record to the batch; it must fit. Its payload is the parts in a row; ret is its position.
  * ERR_TEMP  no segment is left and none can be made
  */
-MUST_USE Err journal_add(struct journal *j, uint16_t type, Str payload, uint64_t *ret);
+MUST_USE Err journal_add(struct journal *j, uint16_t type, const Str *parts, size_t part_count,
+	uint64_t *ret);
+
+/*
+ * Writes the batch without syncing it: it outlives this process, not a power cut, until the next
+ * commit, to whose batch it belongs. Fails as journal_commit does.
+ */
+MUST_USE Err journal_write(struct journal *j);
 
 /*
  * One write and one sync for the whole batch. On failure nothing of the batch counts, now or after

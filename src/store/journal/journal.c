@@ -38,8 +38,9 @@ struct journal {
 	struct segments segments;
 	bool replayed;
 	uint64_t current; /* serial number; 0: none, the next record begins one */
+	size_t batch_start; /* in the current segment: what lies behind is not synced */
+	size_t written;     /* in the current segment: what lies behind is in `batch` alone */
 	struct buf batch;
-	size_t batch_start; /* in the current segment */
 	uint64_t floor, new_floor;
 	unsigned failures; /* in a row */
 	Moment rest_until;
@@ -320,7 +321,7 @@ current(const struct journal *j)
 static size_t
 place(const struct journal *j)
 {
-	return j->batch_start + j->batch.n;
+	return j->written + j->batch.n;
 }
 
 size_t
@@ -343,8 +344,10 @@ journal_fits(const struct journal *j, size_t size)
 {
 	if (size > journal_payload_max(j))
 		return false;
-	return j->batch.n == 0 ||
-	       (fits_segment(j, size) && j->batch.n + record_room(size) <= BATCH_MAX);
+	if (fits_segment(j, size))
+		return j->batch.n == 0 || j->batch.n + record_room(size) <= BATCH_MAX;
+	/* A new segment would be begun: not while something here is not synced. */
+	return current(j) == NULL || place(j) == j->batch_start;
 }
 
 bool
@@ -355,11 +358,13 @@ journal_has_room(const struct journal *j, size_t size)
 }
 
 static void
-put_record(struct journal *j, const struct segment *segment, uint16_t type, Str payload)
+put_record(struct journal *j, const struct segment *segment, uint16_t type, const Str *parts,
+	size_t part_count)
 {
-	record_write(&j->batch, &segment->head,
-		&(struct record){ position_of(segment->head.serial, place(j)),
-			(uint32_t)j->batch_start, type, payload });
+	struct record record = { .type = type, .batch = (uint32_t)j->batch_start };
+
+	record.position = position_of(segment->head.serial, place(j));
+	record_write(&j->batch, &segment->head, &record, parts, part_count);
 }
 
 static void
@@ -375,6 +380,7 @@ put_begin(struct journal *j, const struct segment *segment)
 	AUTO_BUF payload = BUF_INIT(BEGIN_MAX);
 	uint32_t n = 0;
 	size_t count_at;
+	Str part;
 
 	buf_u64(&payload, j->new_floor);
 	count_at = payload.n;
@@ -389,7 +395,8 @@ put_begin(struct journal *j, const struct segment *segment)
 		n++;
 	}
 	buf_set_u32(&payload, count_at, n);
-	put_record(j, segment, TYPE_BEGIN, buf_view(&payload));
+	part = buf_view(&payload);
+	put_record(j, segment, TYPE_BEGIN, &part, 1);
 }
 
 static bool
@@ -433,23 +440,27 @@ begin_segment(struct journal *j)
 	}
 	new->state = SEGMENT_CURRENT;
 	j->current = new->head.serial;
-	j->batch_start = SEGMENT_FIRST;
+	j->batch_start = j->written = SEGMENT_FIRST;
 	put_begin(j, new);
 	return OK;
 }
 
 Err
-journal_add(struct journal *j, uint16_t type, Str payload, uint64_t *ret)
+journal_add(struct journal *j, uint16_t type, const Str *parts, size_t part_count,
+	uint64_t *ret)
 {
 	const struct segment *segment;
 	uint64_t position;
+	size_t size = 0;
 
-	assert(j->replayed && type < JOURNAL_TYPE_OWN && journal_fits(j, payload.n));
-	if (!fits_segment(j, payload.n))
+	for (size_t i = 0; i < part_count; i++)
+		size += parts[i].n;
+	assert(j->replayed && type < JOURNAL_TYPE_OWN && journal_fits(j, size));
+	if (!fits_segment(j, size))
 		TRY(begin_segment(j));
 	segment = current(j);
 	position = position_of(segment->head.serial, place(j));
-	put_record(j, segment, type, payload);
+	put_record(j, segment, type, parts, part_count);
 	if (j->batch.bad) {
 		/* Nothing of it is on disk; those in the batch learn it from journal_commit. */
 		return fail(ERR_TEMP, "no memory for the journal's batch");
@@ -457,16 +468,6 @@ journal_add(struct journal *j, uint16_t type, Str payload, uint64_t *ret)
 	j->figures.records++;
 	*ret = position;
 	return OK;
-}
-
-static Err
-write_batch(struct journal *j, const struct segment *segment)
-{
-	Str bytes = buf_view(&j->batch);
-
-	TRY(buf_check(&j->batch));
-	TRY(file_write_at(segment->fd, (off_t)j->batch_start, &bytes, 1));
-	return file_sync(segment->fd);
 }
 
 static void
@@ -480,6 +481,33 @@ close_suspect(struct journal *j, struct segment *segment)
 	j->failures++;
 	j->figures.failed++;
 	j->rest_until = moment_after(REST_AFTER_FAILURE);
+	buf_reset(&j->batch);
+}
+
+static Err
+write_batch(struct journal *j, const struct segment *segment)
+{
+	Str bytes = buf_view(&j->batch);
+
+	TRY(buf_check(&j->batch));
+	TRY(file_write_at(segment->fd, (off_t)j->written, &bytes, 1));
+	j->written += bytes.n;
+	buf_reset(&j->batch);
+	return OK;
+}
+
+Err
+journal_write(struct journal *j)
+{
+	struct segment *segment = current(j);
+	Err e;
+
+	if (j->batch.n == 0 && !j->batch.bad)
+		return OK;
+	e = write_batch(j, segment);
+	if (failed(e))
+		close_suspect(j, segment);
+	return e;
 }
 
 Err
@@ -488,18 +516,17 @@ journal_commit(struct journal *j)
 	struct segment *segment = current(j);
 	Err e;
 
-	if (j->batch.n == 0 && !j->batch.bad)
+	TRY(journal_write(j));
+	if (segment == NULL || j->written == j->batch_start)
 		return OK;
-	e = write_batch(j, segment);
+	e = file_sync(segment->fd);
 	if (failed(e)) {
 		close_suspect(j, segment);
-		buf_reset(&j->batch);
 		return e;
 	}
 	j->failures = 0;
-	j->batch_start += j->batch.n;
+	j->batch_start = j->written;
 	j->figures.batches++;
-	buf_reset(&j->batch);
 	if (j->new_floor > j->floor) {
 		j->floor = j->new_floor;
 		drop_passed(j);
@@ -530,6 +557,7 @@ Err
 journal_set_floor(struct journal *j, uint64_t floor)
 {
 	AUTO_BUF payload = BUF_INIT(8);
+	Str part;
 
 	if (floor <= j->new_floor)
 		return OK;
@@ -537,7 +565,8 @@ journal_set_floor(struct journal *j, uint64_t floor)
 	buf_u64(&payload, floor);
 	if (!fits_segment(j, payload.n))
 		TRY(begin_segment(j));
-	put_record(j, current(j), TYPE_FLOOR, buf_view(&payload));
+	part = buf_view(&payload);
+	put_record(j, current(j), TYPE_FLOOR, &part, 1);
 	j->new_floor = floor;
 	return OK;
 }

@@ -76,21 +76,25 @@ segment_head_parse(Str bytes, struct segment_head *ret)
 }
 
 void
-record_write(struct buf *b, const struct segment_head *head, const struct record *record)
+record_write(struct buf *b, const struct segment_head *head, const struct record *record,
+	const Str *parts, size_t part_count)
 {
-	size_t start = b->n;
+	size_t start = b->n, size = 0;
 
+	for (size_t i = 0; i < part_count; i++)
+		size += parts[i].n;
 	buf_u32(b, 0);
-	buf_u32(b, (uint32_t)record->payload.n);
+	buf_u32(b, (uint32_t)size);
 	buf_u64(b, head->mark);
 	buf_u64(b, record->position);
 	buf_u32(b, record->batch);
 	buf_u16(b, record->type);
 	buf_u16(b, 0);
-	buf_put(b, record->payload);
+	for (size_t i = 0; i < part_count; i++)
+		buf_put(b, parts[i]);
 	if (!b->bad)
 		buf_set_u32(b, start, hash_crc32c(0, str_from_at(buf_view(b), start + 4)));
-	put_zeros(b, record_room(record->payload.n) - RECORD_HEAD - record->payload.n);
+	put_zeros(b, record_room(size) - RECORD_HEAD - size);
 }
 
 bool

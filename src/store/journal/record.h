@@ -67,8 +67,9 @@ void segment_head_write(struct buf *b, const struct segment_head *head);
 /* False when neither copy is whole. */
 bool segment_head_parse(Str bytes, struct segment_head *ret);
 
-/* Writes the record with its padding. */
-void record_write(struct buf *b, const struct segment_head *head, const struct record *record);
+/* Writes the record with its padding. Its payload is the parts; record->payload is not looked at. */
+void record_write(struct buf *b, const struct segment_head *head, const struct record *record,
+	const Str *parts, size_t part_count);
 
 /*
  * The record at the beginning of `bytes`, which may go on behind it; the payload points into them.

@@ -139,7 +139,7 @@ add(struct fixture *f, size_t size)
 		bytes[i] = (char)random();
 	assert_true(at < RECORDS_MAX);
 	assert_true(journal_fits(f->journal, size));
-	assert_ok(journal_add(f->journal, type, payload, &position));
+	assert_ok(journal_add(f->journal, type, &payload, 1, &position));
 	if (at > 0)
 		assert_true(position > f->model.records[at - 1].position);
 	f->model.records[at].position = position;
@@ -459,7 +459,7 @@ test_broken_disk_rests(void **state)
 	before = journal_figures(f->journal);
 	file_observe(fail_event, &kind);
 	for (int i = 0; i < 20; i++)
-		if (!failed(journal_add(f->journal, 1, S("x"), &position)))
+		if (!failed(journal_add(f->journal, 1, &S("x"), 1, &position)))
 			assert_err(ERR_TEMP, journal_commit(f->journal));
 	after = journal_figures(f->journal);
 	assert_int_equal(2, after.failed);
