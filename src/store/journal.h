@@ -82,6 +82,9 @@ bool journal_has_room(const struct journal *j, size_t size);
 MUST_USE Err journal_add(struct journal *j, uint16_t type, const Str *parts, size_t part_count,
 	uint64_t *ret);
 
+/* The position that the next journal_add will return if its payload has this size; it must fit. */
+MUST_USE Err journal_next(struct journal *j, size_t size, uint64_t *ret);
+
 /*
  * Writes the batch without syncing it: it outlives this process, not a power cut, until the next
  * commit, to whose batch it belongs. Fails as journal_commit does.
@@ -120,10 +123,10 @@ MUST_USE Err journal_prepare(struct journal *j, bool *ret_more);
 void journal_rest(struct journal *j);
 
 /*
- * The position behind the oldest segment that is still needed: once nothing below it is waiting,
- * it can go. False when that is the segment being written.
+ * The position behind the oldest segment that is still needed (once nothing below it is waiting,
+ * it can go), and how many segments are closed. False when only the one being written is needed.
  */
-bool journal_oldest(const struct journal *j, uint64_t *ret_behind);
+bool journal_oldest(const struct journal *j, uint64_t *ret_behind, size_t *ret_closed);
 
 struct journal_figures {
 	size_t segments, empty, suspect;

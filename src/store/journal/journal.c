@@ -37,7 +37,7 @@ struct journal {
 	struct journal_settings settings;
 	struct segments segments;
 	bool replayed;
-	uint64_t current; /* serial number; 0: none, the next record begins one */
+	uint64_t current;   /* serial number; 0: none, the next record begins one */
 	size_t batch_start; /* in the current segment: what lies behind is not synced */
 	size_t written;     /* in the current segment: what lies behind is in `batch` alone */
 	struct buf batch;
@@ -446,21 +446,27 @@ begin_segment(struct journal *j)
 }
 
 Err
+journal_next(struct journal *j, size_t size, uint64_t *ret)
+{
+	assert(j->replayed && journal_fits(j, size));
+	if (!fits_segment(j, size))
+		TRY(begin_segment(j));
+	*ret = position_of(j->current, place(j));
+	return OK;
+}
+
+Err
 journal_add(struct journal *j, uint16_t type, const Str *parts, size_t part_count,
 	uint64_t *ret)
 {
-	const struct segment *segment;
 	uint64_t position;
 	size_t size = 0;
 
+	assert(type < JOURNAL_TYPE_OWN);
 	for (size_t i = 0; i < part_count; i++)
 		size += parts[i].n;
-	assert(j->replayed && type < JOURNAL_TYPE_OWN && journal_fits(j, size));
-	if (!fits_segment(j, size))
-		TRY(begin_segment(j));
-	segment = current(j);
-	position = position_of(segment->head.serial, place(j));
-	put_record(j, segment, type, parts, part_count);
+	TRY(journal_next(j, size, &position));
+	put_record(j, current(j), type, parts, part_count);
 	if (j->batch.bad) {
 		/* Nothing of it is on disk; those in the batch learn it from journal_commit. */
 		return fail(ERR_TEMP, "no memory for the journal's batch");
@@ -594,19 +600,21 @@ journal_rest(struct journal *j)
 }
 
 bool
-journal_oldest(const struct journal *j, uint64_t *ret_behind)
+journal_oldest(const struct journal *j, uint64_t *ret_behind, size_t *ret_closed)
 {
+	size_t closed = 0;
+
 	for (size_t i = 0; i < j->segments.count; i++) {
 		const struct segment *s = &j->segments.list[i];
 
-		if (s->state == SEGMENT_EMPTY || s->head.serial < position_serial(j->floor))
+		if (s->state == SEGMENT_EMPTY || s->state == SEGMENT_CURRENT ||
+			s->head.serial < position_serial(j->floor))
 			continue;
-		if (s->state == SEGMENT_CURRENT)
-			return false;
-		*ret_behind = position_of(s->head.serial + 1, 0);
-		return true;
+		if (closed++ == 0)
+			*ret_behind = position_of(s->head.serial + 1, 0);
 	}
-	return false;
+	*ret_closed = closed;
+	return closed > 0;
 }
 
 struct journal_figures
