@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Changes, each inside a transaction of the caller's. */
 #include "format/address/domain.h"
+#include "os/password.h"
 #include "store/directory/internal.h"
 
 /* How many rows the statement just run has changed. */
@@ -8,6 +9,13 @@ static bool
 changed(struct directory *d)
 {
 	return sqlite3_changes(d->db) > 0;
+}
+
+/* Is there already: told apart, so that whoever only wants it to be there may go on. */
+static Err
+there_already(const char *what)
+{
+	return (Err){ ERR_PEER, EEXIST, what };
 }
 
 Err
@@ -20,7 +28,7 @@ directory_add_domain(struct directory *d, Str name)
 	TRY(directory_put_domain_key(name, &key));
 	TRY(directory_row(d, FIND_DOMAIN, buf_view(&key), &row));
 	if (row != 0)
-		return fail(ERR_PEER, "that domain is there already");
+		return there_already("that domain is there already");
 	sql_bind_str(s, 1, name);
 	sql_bind_str(s, 2, buf_view(&key));
 	return sql_done(s);
@@ -123,23 +131,21 @@ key_is_free(struct directory *d, Str key)
 
 	TRY(directory_row(d, FIND_ACCOUNT, key, &row));
 	if (row != 0)
-		return fail(ERR_PEER, "there is an account of that address already");
+		return there_already("there is an account of that address already");
 	TRY(directory_row(d, FIND_ALIAS, key, &row));
 	if (row != 0)
-		return fail(ERR_PEER, "there is an alias of that address already");
+		return there_already("there is an alias of that address already");
 	return OK;
 }
 
-/* What a hash may consist of; whether it is one, `hash` finds out. */
+/* A hash that `hash` will be able to check, or nothing: then nobody gets in. */
 static bool
 is_hash(Str s)
 {
-	if (s.n > DIRECTORY_RECORD_PASSWORD_MAX)
-		return false;
 	for (size_t i = 0; i < s.n; i++)
 		if (str_at(s, i) <= ' ' || str_at(s, i) >= 0x7f)
 			return false;
-	return true;
+	return s.n == 0 || password_hash_known(s);
 }
 
 Err

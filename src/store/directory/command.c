@@ -189,7 +189,7 @@ exit_code(Err e)
 		[ERR_PERM] = EX_SOFTWARE,
 	};
 
-	return codes[e.kind];
+	return e.sys == EEXIST ? EX_CANTCREAT : codes[e.kind];
 }
 
 Err
@@ -199,6 +199,7 @@ directory_command(struct directory *d, const Str *words, size_t count, Str input
 	const struct command *command = find_command(words, count);
 	struct context c = { .d = d, .input = input, .now = now, .ret = ret };
 	size_t before = ret->n;
+	bool tell_sys;
 	Err e;
 
 	if (command == NULL) {
@@ -214,7 +215,9 @@ directory_command(struct directory *d, const Str *words, size_t count, Str input
 	*ret_exit = exit_code(e);
 	if (failed(e) && command->reads)
 		buf_cut(ret, before);
+	tell_sys = e.sys != 0 && e.sys != EEXIST;
 	if (failed(e) && ret->n == before) /* apply may have told already which record it was */
-		buf_printf(ret, "%s%s%s\n", e.what, e.sys != 0 ? ": " : "", err_sys_text(e));
+		buf_printf(ret, "%s%s%s\n", e.what, tell_sys ? ": " : "",
+			tell_sys ? err_sys_text(e) : "");
 	return buf_check(ret);
 }

@@ -290,7 +290,7 @@ test_user(void **state)
 	assert_str(S("$6$s$h"), account.password);
 	assert_ok(directory_user(d, S("adamj"), a, &account));
 	assert_str(S("a.example/adamj"), account.folder);
-	must(d, "account add adamj@b.example x");
+	must(d, "account add adamj@b.example $6$x");
 	assert_err(ERR_GONE, directory_user(d, S("adamj"), a, &account));
 	assert_err(ERR_GONE, directory_user(d, S("john_adams@a.example"), a, &account));
 	assert_err(ERR_GONE, directory_user(d, S("\0"), a, &account));
@@ -308,7 +308,7 @@ test_a_later_account_gets_a_folder_of_its_own(void **state)
 	(void)state;
 	must(d, "account remove adamj@a.example");
 	id_of(d, S("adamj@a.example"), DIRECTORY_NO_USER);
-	must(d, "account add adamj@a.example x");
+	must(d, "account add adamj@a.example $6$x");
 	assert_ok(directory_user(d, S("adamj@a.example"), a, &account));
 	assert_true(account.id > before);
 	assert_str(S("a.example/adamj~4"), account.folder);
@@ -319,27 +319,28 @@ static const struct {
 	int want;
 	const char *said;
 } refusals[] = {
-	{ "domain add a.example", EX_DATAERR, "that domain is there already\n" },
-	{ "domain add A.EXAMPLE", EX_DATAERR, "that domain is there already\n" },
+	{ "domain add a.example", EX_CANTCREAT, "that domain is there already\n" },
+	{ "domain add A.EXAMPLE", EX_CANTCREAT, "that domain is there already\n" },
 	{ "domain add a..b", EX_DATAERR, "not a domain name\n" },
 	{ "domain add [192.0.2.1]", EX_DATAERR, "not a domain name\n" },
 	{ "domain remove c.example", EX_NOUSER, "no such domain here\n" },
 	{ "domain remove a.example", EX_DATAERR,
 		"that domain still has accounts or aliases\n" },
-	{ "account add x@c.example h", EX_NOUSER, "no such domain here\n" },
-	{ "account add adamj@a.example h", EX_DATAERR,
+	{ "account add x@c.example $6$x", EX_NOUSER, "no such domain here\n" },
+	{ "account add adamj@a.example $6$x", EX_CANTCREAT,
 		"there is an account of that address already\n" },
-	{ "account add info@a.example h", EX_DATAERR,
+	{ "account add info@a.example $6$x", EX_CANTCREAT,
 		"there is an alias of that address already\n" },
-	{ "account add a/b@a.example h", EX_DATAERR,
+	{ "account add a/b@a.example $6$x", EX_DATAERR,
 		"an account's name has letters, digits and ._-+=&' (other addresses can be "
 		"aliases)\n" },
 	{ "account add \"..\"@a.example h", EX_DATAERR,
 		"an account's name has letters, digits and ._-+=&' (other addresses can be "
 		"aliases)\n" },
+	{ "account add plain@a.example secret", EX_DATAERR, "not a password's hash\n" },
 	{ "account remove x@a.example", EX_NOUSER, "no such account\n" },
-	{ "account passwd x@a.example h", EX_NOUSER, "no such account\n" },
-	{ "alias add adamj@a.example x@y", EX_DATAERR,
+	{ "account passwd x@a.example $6$x", EX_NOUSER, "no such account\n" },
+	{ "alias add adamj@a.example x@y", EX_CANTCREAT,
 		"there is an account of that address already\n" },
 	{ "alias add loop@a.example LOOP@a.example", EX_DATAERR,
 		"an alias cannot be a member of itself\n" },
@@ -411,7 +412,7 @@ test_what_is_dumped_applies_to_the_same(void **state)
 
 	(void)state;
 	must(d, "account remove sleepy@a.example");
-	must(d, "account add sleepy@a.example y"); /* a folder that is not the usual one */
+	must(d, "account add sleepy@a.example $6$x"); /* a folder that is not the usual one */
 	dump(d, &text);
 	assert_ok(directory_open(":memory:", &other));
 	assert_int_equal(EX_OK, apply(other, "run", buf_view(&text), &said));
@@ -428,9 +429,9 @@ test_apply_tells_every_difference(void **state)
 	static const char text[] = "directory-version 1\n"
 				   "domain a.example\n"
 				   "domain c.example\n"
-				   "account adamj@a.example { password new; disabled }\n"
+				   "account adamj@a.example { password $6$new; disabled }\n"
 				   "account sleepy@a.example { password $6$s$j; disabled }\n"
-				   "account info@a.example { password x }\n"
+				   "account info@a.example { password $6$x }\n"
 				   "alias admin@a.example sysadmin@elsewhere.example\n";
 	static const char want[] = "+ domain c.example\n"
 				   "- alias info@a.example\n"
@@ -497,7 +498,7 @@ test_what_is_added_is_there_after_opening_again(void **state)
 	snprintf(path, sizeof(path), "%s/directory.db", folder);
 	assert_ok(directory_open(path, &d));
 	must(d, "domain add a.example");
-	must(d, "account add ann@a.example x");
+	must(d, "account add ann@a.example $6$x");
 	assert_err(ERR_TEMP, directory_open(path, &second)); /* one owner */
 	directory_close(d);
 	assert_ok(directory_open(path, &d));
