@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "command/command.h"
 #include "os/clock.h"
+#include "os/password.h"
 #include "rpc/control.h"
 #include "service/master/master.h"
 
@@ -226,6 +227,19 @@ command(const struct try *t, const Str *words, size_t count)
 		fprintf(stderr, "posthorn try: %.*s", STR_ARG(buf_view(&text)));
 }
 
+/* The password goes no further than this process; the directory is given its hash. */
+static void
+make_account(const struct try *t, const struct user *u)
+{
+	AUTO_BUF hash = BUF_INIT(PASSWORD_HASH_MAX);
+	Err e = password_hash(u->password, &hash);
+
+	if (failed(e))
+		fprintf(stderr, "posthorn try: %s\n", e.what);
+	else
+		command(t, (Str[]){ S("account"), S("add"), u->address, buf_view(&hash) }, 4);
+}
+
 static void
 make_accounts(struct try *t)
 {
@@ -236,7 +250,7 @@ make_accounts(struct try *t)
 		Str domain = str_from_at(u->address, str_find_last(u->address, '@') + 1);
 
 		command(t, (Str[]){ S("domain"), S("add"), domain }, 3);
-		command(t, (Str[]){ S("account"), S("add"), u->address, u->password }, 4);
+		make_account(t, u);
 	}
 }
 
