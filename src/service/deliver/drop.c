@@ -173,9 +173,7 @@ finish_account(struct worker *w, struct account_drops *a, struct sent *s)
 	if (failed(s->state)) {
 		if (s->state.kind == ERR_LIMIT)
 			note_all(w, a->first, a->count, QUEUE_RETURNED,
-				s->state.kind == ERR_LIMIT
-					? S("another delivery to this account is going on")
-					: S(""));
+				S("another delivery to this account is going on"));
 		else
 			deliver_each(w, a);
 		return;
