@@ -92,16 +92,22 @@ timespec_of(int64_t ms)
 	return (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
 }
 
+enum {
+	LOGIN_FIELDS = 6,
+};
+
+/* What every event about a login tells. */
 static void
-log_login(const struct talk *t, enum log_level level, const char *event,
-	const struct credentials *c, Str what)
+fill_fields(const struct talk *t, const struct credentials *c, Str what, struct log_field *ret)
 {
 	const struct tls *tls = conn_tls(t->conn);
 
-	log_event(level, event, F_WORDS("what", what), F_ADDR("user", c->user),
-		F_STR("method", c->method), F_STR("rip", conn_peer(t->conn)),
-		F_STR("tls", tls == NULL ? S("no") : tls_version(tls)),
-		F_SESSION(str_from(t->id)));
+	ret[0] = F_WORDS("what", what);
+	ret[1] = F_ADDR("user", c->user);
+	ret[2] = F_STR("method", c->method);
+	ret[3] = F_STR("rip", conn_peer(t->conn));
+	ret[4] = F_STR("tls", tls == NULL ? S("no") : tls_version(tls));
+	ret[5] = F_SESSION(str_from(t->id));
 }
 
 /* The account's process says that it has begun with its first octet; the end means that it cannot. */
@@ -136,6 +142,7 @@ open_account(struct talk *t, const struct credentials *c, enum directory_auth *r
 		.tag = c->tag,
 	};
 	AUTO_FD ours = -1, theirs = -1;
+	struct log_field fields[LOGIN_FIELDS];
 	struct caller *caller;
 	uint64_t account;
 	int pair[2];
@@ -156,6 +163,8 @@ open_account(struct talk *t, const struct credentials *c, enum directory_auth *r
 	fd_drop(&theirs);
 	if (!has_begun(ours))
 		return fail(ERR_TEMP, "account cannot be opened now");
+	fill_fields(t, c, S("login"), fields);
+	log_send(LOG_LEVEL_INFO, "login.opened", fields, COUNT(fields));
 	if (tls) {
 		conn_set_end(t->conn, MOMENT_NEVER);
 		carrier_add(t->shared->carrier, TAKE(t->conn), TAKE_FD(ours));
@@ -170,8 +179,10 @@ refuse(struct talk *t, const struct credentials *c)
 {
 	int64_t ms = throttle_add(t->shared->throttle, conn_peer(t->conn), clock_moment());
 	struct timespec wait = timespec_of(ms);
+	struct log_field fields[LOGIN_FIELDS];
 
-	log_login(t, LOG_LEVEL_WARNING, "login.refused", c, S("login refused"));
+	fill_fields(t, c, S("login refused"), fields);
+	log_send(LOG_LEVEL_WARNING, "login.refused", fields, COUNT(fields));
 	nanosleep(&wait, NULL);
 	TRY(answer(t, c->tag, "NO [AUTHENTICATIONFAILED] User name or password is wrong"));
 	if (++t->failures < TALK_FAILURES_MAX)
@@ -184,6 +195,7 @@ static Err
 authenticate(struct talk *t, const struct credentials *c)
 {
 	enum directory_auth auth = DIRECTORY_AUTH_WRONG;
+	struct log_field fields[LOGIN_FIELDS];
 	Err e = open_account(t, c, &auth);
 
 	if (e.kind == ERR_GONE)
@@ -191,7 +203,8 @@ authenticate(struct talk *t, const struct credentials *c)
 	if (e.kind == ERR_LIMIT)
 		return refuse(t, c);
 	if (failed(e)) {
-		log_login(t, LOG_LEVEL_ERROR, "login.later", c, str_from(e.what));
+		fill_fields(t, c, str_from(e.what), fields);
+		log_send(LOG_LEVEL_ERROR, "login.later", fields, COUNT(fields));
 		return answer(t, c->tag, "NO [UNAVAILABLE] Try again in a minute");
 	}
 	if (auth != DIRECTORY_AUTH_OK)
