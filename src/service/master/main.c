@@ -584,6 +584,9 @@ run(struct master *m)
 		forget_detached(m, m->detached[0].pid);
 	for (size_t i = 0; i < COUNT(stop_stages); i++)
 		stop_stage(m, stop_stages[i]);
+	while (m->detached_count > 0) /* some let go while they stopped */
+		forget_detached(m, m->detached[0].pid);
+	free(m->detached);
 }
 
 int
