@@ -114,6 +114,28 @@ buf_put_char(struct buf *b, char c)
 }
 
 void
+buf_put_crlf(struct buf *b, Str s)
+{
+	size_t lines = str_count(s, '\n');
+	char *to = buf_room(b, s.n + lines);
+
+	if (to == NULL)
+		return;
+	b->n += s.n + lines;
+	for (; lines > 0; lines--) {
+		size_t n = str_find(s, '\n');
+
+		memcpy(to, s.p, n);
+		to += n;
+		*to++ = '\r';
+		*to++ = '\n';
+		s = str_from_at(s, n + 1);
+	}
+	if (s.n > 0)
+		memcpy(to, s.p, s.n);
+}
+
+void
 buf_put_u64(struct buf *b, uint64_t n)
 {
 	char digits[20];

@@ -150,6 +150,24 @@ str_has(Str s, char c)
 	return str_find(s, c) != STR_NONE;
 }
 
+size_t
+str_count(Str s, char c)
+{
+	enum { LANES = 64 }; /* what a compiler turns into vector instructions */
+	size_t count = 0;
+
+	for (; s.n >= LANES; s = str_from_at(s, LANES)) {
+		unsigned char found = 0;
+
+		for (size_t i = 0; i < LANES; i++)
+			found = (unsigned char)(found + (s.p[i] == c));
+		count += found;
+	}
+	for (size_t i = 0; i < s.n; i++)
+		count += s.p[i] == c;
+	return count;
+}
+
 bool
 str_split(Str s, char c, Str *ret_left, Str *ret_right)
 {

@@ -46,6 +46,7 @@ size_t str_find_last(Str s, char c);
 size_t str_find_str(Str s, Str what);
 size_t str_find_icase(Str s, Str what);
 bool str_has(Str s, char c);
+size_t str_count(Str s, char c); /* how often c is in it */
 
 /* Splits at the first c: what is before it, and what is behind. False when there is no c. */
 bool str_split(Str s, char c, Str *ret_left, Str *ret_right);

@@ -60,7 +60,7 @@ touch_fetch(struct imap_fetch *f)
 	touch_set(&f->set);
 	for (size_t i = 0; i < f->count; i++) {
 		touch(f->items[i].name);
-		if ((f->items[i].section != NULL) != (f->items[i].kind == IMAP_FETCH_SECTION))
+		if ((f->items[i].section != NULL) != (f->items[i].kind >= IMAP_FETCH_SECTION))
 			__builtin_trap();
 		if (f->items[i].section != NULL)
 			touch_strings(&f->items[i].section->fields);

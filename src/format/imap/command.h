@@ -160,14 +160,16 @@ enum imap_fetch_kind {
 	IMAP_FETCH_BODY, /* BODYSTRUCTURE without its extension data */
 	IMAP_FETCH_BODYSTRUCTURE,
 	IMAP_FETCH_MODSEQ,
-	IMAP_FETCH_SECTION, /* BODY[...], RFC822 and its like */
+	IMAP_FETCH_SECTION,     /* BODY[...], RFC822 and its like */
+	IMAP_FETCH_BINARY,      /* BINARY[...]: without its transfer encoding */
+	IMAP_FETCH_BINARY_SIZE, /* BINARY.SIZE[...] */
 };
 
 struct imap_fetch_item {
 	enum imap_fetch_kind kind;
 	Str name;                     /* how the answer names it: "FLAGS", "BODY[1.MIME]" ... */
-	bool peek;                    /* SECTION: leaves \Seen alone */
-	struct imap_section *section; /* SECTION only */
+	bool peek;                    /* SECTION, BINARY: leaves \Seen alone */
+	struct imap_section *section; /* these and BINARY.SIZE only */
 	bool partial;
 	uint64_t from, length; /* of the partial */
 };

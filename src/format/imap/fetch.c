@@ -146,6 +146,14 @@ partial(struct imap_lex *l, struct imap_fetch_item *item)
 		imap_lex_fail(l, ERR_PEER, "partial of nothing");
 }
 
+static Str
+name_prefix(enum imap_fetch_kind kind)
+{
+	return kind == IMAP_FETCH_BINARY        ? S("BINARY[")
+	       : kind == IMAP_FETCH_BINARY_SIZE ? S("BINARY.SIZE[")
+						: S("BODY[");
+}
+
 /*
  * The name an answer gives a section: "BODY[" with what the client wrote inside, and where a
  * partial begins. Field names are written again, since a literal may not be copied (a name that
@@ -166,7 +174,7 @@ name_section(struct imap_lex *l, struct imap_fetch_item *item)
 	AUTO_BUF name = BUF_INIT(IMAP_SECTION_NAME_MAX);
 	Err e;
 
-	buf_put(&name, S("BODY["));
+	buf_put(&name, name_prefix(item->kind));
 	for (size_t i = 0; i < section->depth; i++) {
 		if (i > 0)
 			buf_put_char(&name, '.');
@@ -194,11 +202,23 @@ name_section(struct imap_lex *l, struct imap_fetch_item *item)
 		imap_lex_fail(l, ERR_LIMIT, "section too long");
 }
 
-/* "BODY" section ["<" ... ">"], with or without .PEEK; the bracket is eaten. */
+static const struct {
+	Str word; /* with its bracket */
+	enum imap_fetch_kind kind;
+	bool peek;
+} section_items[] = {
+	{ S("BODY["), IMAP_FETCH_SECTION, false },
+	{ S("BODY.PEEK["), IMAP_FETCH_SECTION, true },
+	{ S("BINARY["), IMAP_FETCH_BINARY, false },
+	{ S("BINARY.PEEK["), IMAP_FETCH_BINARY, true },
+	{ S("BINARY.SIZE["), IMAP_FETCH_BINARY_SIZE, true },
+};
+
+/* What is between the brackets, and a partial behind them; section-binary has numbers only. */
 static void
-body_section(struct imap_lex *l, struct imap_fetch *f, bool peek)
+section_item(struct imap_lex *l, struct imap_fetch *f, enum imap_fetch_kind kind, bool peek)
 {
-	struct imap_fetch_item *item = new_item(l, f, IMAP_FETCH_SECTION);
+	struct imap_fetch_item *item = new_item(l, f, kind);
 
 	if (item == NULL)
 		return;
@@ -206,11 +226,26 @@ body_section(struct imap_lex *l, struct imap_fetch *f, bool peek)
 	item->section = imap_lex_alloc(l, sizeof(*item->section));
 	if (item->section == NULL)
 		return;
-	if (imap_lex_peek(l) != ']')
+	if (kind != IMAP_FETCH_SECTION)
+		part_numbers(l, item->section);
+	else if (imap_lex_peek(l) != ']')
 		section_spec(l, item->section);
 	imap_lex_need(l, ']');
-	partial(l, item);
+	if (kind != IMAP_FETCH_BINARY_SIZE)
+		partial(l, item);
 	name_section(l, item);
+}
+
+static bool
+section_word(struct imap_lex *l, struct imap_fetch *f)
+{
+	for (size_t i = 0; i < COUNT(section_items); i++) {
+		if (!cursor_take_icase(&l->in, section_items[i].word))
+			continue;
+		section_item(l, f, section_items[i].kind, section_items[i].peek);
+		return true;
+	}
+	return false;
 }
 
 static bool
@@ -237,14 +272,8 @@ old_item(struct imap_lex *l, struct imap_fetch *f)
 static void
 one_item(struct imap_lex *l, struct imap_fetch *f)
 {
-	if (cursor_take_icase(&l->in, S("BODY.PEEK["))) {
-		body_section(l, f, true);
+	if (section_word(l, f))
 		return;
-	}
-	if (cursor_take_icase(&l->in, S("BODY["))) {
-		body_section(l, f, false);
-		return;
-	}
 	for (size_t i = 0; i < COUNT(plain_items); i++) {
 		if (!imap_lex_word(l, plain_items[i].name))
 			continue;

@@ -128,6 +128,40 @@ test_base64(void **state)
 	}
 }
 
+static void
+test_counts_one_octet(void **state)
+{
+	AUTO_BUF many = BUF_INIT(1000);
+
+	(void)state;
+	assert_int_equal(0, str_count(S(""), 'a'));
+	assert_int_equal(2, str_count(exact(S("xaxa")), 'a'));
+	for (int i = 0; i < 300; i++)
+		buf_put_char(&many, i % 3 == 0 ? '\n' : 'x');
+	assert_int_equal(100, str_count(exact(buf_view(&many)), '\n'));
+}
+
+static void
+test_lines_end_in_crlf(void **state)
+{
+	static const struct {
+		Str in, want;
+	} cases[] = {
+		{ S(""), S("") },
+		{ S("a\nb"), S("a\r\nb") },
+		{ S("\n\n"), S("\r\n\r\n") },
+		{ S("abc"), S("abc") },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		AUTO_BUF got = BUF_INIT(100);
+
+		buf_put_crlf(&got, exact(cases[i].in));
+		assert_str(cases[i].want, buf_view(&got));
+	}
+}
+
 int
 main(void)
 {
@@ -138,6 +172,8 @@ main(void)
 		cmocka_unit_test(test_binary_round_trip),
 		cmocka_unit_test(test_buf_limit),
 		cmocka_unit_test(test_base64),
+		cmocka_unit_test(test_counts_one_octet),
+		cmocka_unit_test(test_lines_end_in_crlf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,6 +248,8 @@ static const struct {
 		"a1 FETCH 1:1 BODY[HEADER.FIELDS (From to cc)]!" },
 	{ "FETCH other fields", S("a1 FETCH 1 BODY[1.HEADER.FIELDS.NOT (x)]<10.20>"),
 		"a1 FETCH 1:1 BODY[1.HEADER.FIELDS.NOT (x)]<10>+20" },
+	{ "FETCH binary", S("a1 FETCH 1 (BINARY[1.2] BINARY.PEEK[]<0.5> BINARY.SIZE[1])"),
+		"a1 FETCH 1:1 BINARY[1.2] BINARY[]<0>!+5 BINARY.SIZE[1]!" },
 	{ "FETCH changed", S("a1 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345 VANISHED)"),
 		"a1 UID FETCH 1:0 FLAGS since 12345 vanished" },
 
@@ -327,6 +329,7 @@ static const struct {
 	{ "part 0", S("a1 FETCH 1 BODY[0]\r\n"), ERR_PEER },
 	{ "dot at the end", S("a1 FETCH 1 BODY[1.]\r\n"), ERR_PEER },
 	{ "partial of nothing", S("a1 FETCH 1 BODY[]<0.0>\r\n"), ERR_PEER },
+	{ "binary has no HEADER", S("a1 FETCH 1 BINARY[HEADER]\r\n"), ERR_PEER },
 	{ "section with fields missing", S("a1 FETCH 1 BODY[HEADER.FIELDS]\r\n"), ERR_PEER },
 	{ "unknown key", S("a1 SEARCH FROB\r\n"), ERR_PEER },
 	{ "open bracket", S("a1 SEARCH (SEEN\r\n"), ERR_PEER },
