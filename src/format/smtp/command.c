@@ -195,14 +195,18 @@ parse_address(struct cursor *c, unsigned allow, struct smtp_command *cmd)
 static Err
 parse_path(struct cursor *c, Str preposition, unsigned allow, struct smtp_command *cmd)
 {
+	Err e;
+
 	if (!cursor_take_icase(c, preposition))
 		return fail(ERR_PEER, cmd->verb == SMTP_MAIL ? "MAIL wants FROM:<address>"
 							     : "RCPT wants TO:<address>");
 	cursor_while(c, is_blank);
 	if (!cursor_take_char(c, ':'))
 		return fail(ERR_PEER, "a colon is missing");
-	TRY(parse_address(c, allow | ADDRESS_UTF8, cmd));
-	return parse_parameters(c, cmd);
+	e = parse_address(c, allow | ADDRESS_UTF8, cmd);
+	if (e.kind == ERR_LIMIT) /* RFC 5321, 4.5.3.1.10: a path too long is bad syntax */
+		return fail(ERR_PEER, e.what);
+	return failed(e) ? e : parse_parameters(c, cmd);
 }
 
 /* "BDAT" SP chunk-size [ SP "LAST" ] (RFC 3030, 2) */
@@ -275,6 +279,8 @@ smtp_command_parse(Str line, struct smtp_command *ret)
 	if (line.n > SMTP_LINE_MAX)
 		return fail(ERR_LIMIT, "the line is too long");
 	cmd.verb = verb_find(cursor_while(&c, char_is_alnum));
+	if (line.n > SMTP_COMMAND_MAX && cmd.verb != SMTP_AUTH)
+		return fail(ERR_LIMIT, "the line is too long");
 	if (!cursor_done(&c) && cursor_while(&c, is_blank).n == 0)
 		cmd.verb = SMTP_UNKNOWN;
 	TRY(parse_arguments(&c, &cmd));

@@ -9,8 +9,9 @@
 #include "format/address/address.h"
 
 enum {
-	SMTP_LINE_MAX =
-		12288, /* octets; AUTH needs so many (RFC 4954, 4), others less (4.5.3.1.4) */
+	SMTP_LINE_MAX = 12288, /* octets; AUTH needs so many (RFC 4954, 4) */
+	SMTP_COMMAND_MAX =
+		2048, /* octets of other lines; 512 and what extensions add (4.5.3.1.4) */
 	SMTP_PARAMETERS_MAX = 16, /* of one MAIL or RCPT */
 };
 
@@ -68,7 +69,7 @@ struct smtp_command {
  * line  without its CRLF; the Strs in *ret point into it and die with it.
  *
  * ERR_PEER   bad syntax (501); an unknown verb is no error here but SMTP_UNKNOWN
- * ERR_LIMIT  longer than SMTP_LINE_MAX, or too many parameters (500)
+ * ERR_LIMIT  longer than SMTP_COMMAND_MAX or (AUTH) SMTP_LINE_MAX, or too many parameters (500)
  */
 MUST_USE Err smtp_command_parse(Str line, struct smtp_command *ret);
 
