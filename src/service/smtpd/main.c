@@ -10,6 +10,7 @@
  * if it dies its clients see a closed connection; mail it had not acknowledged is not ours
  */
 #include "base/memory.h"
+#include "os/file.h"
 #include "os/listen.h"
 #include "os/thread.h"
 #include "rpc/keys.h"
@@ -18,7 +19,6 @@
 #include "service/smtpd/smtpd.h"
 
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
 
 enum {
@@ -26,35 +26,6 @@ enum {
 	RECIPIENTS_MAX = ENVELOPE_RECIPIENTS_MAX,
 	REST_MS = 100, /* when nobody can be accepted: no descriptors, most of the time */
 };
-
-/* A conversation needs four descriptors: its socket and a reply channel for each whom it asks. */
-static void
-allow_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
-static Err
-read_all(int fd, struct buf *ret)
-{
-	for (;;) {
-		char *room = buf_room(ret, 4096);
-		ssize_t n;
-
-		TRY(buf_check(ret));
-		n = pread(fd, room, 4096, (off_t)ret->n);
-		if (n < 0)
-			return fail_sys(ERR_PERM, "cannot read the certificate");
-		if (n == 0)
-			return OK;
-		buf_grew(ret, (size_t)n);
-	}
-}
 
 /* Without a certificate there is no STARTTLS; master sees to it that there is one. */
 static Err
@@ -68,7 +39,7 @@ make_tls(struct start *s, struct tls_context **ret)
 	*ret = NULL;
 	if (keys == NULL || file < 0)
 		return OK;
-	TRY(read_all(file, &pem));
+	TRY(file_read_fd(file, &pem));
 	TRY(tls_context_new_server(keys_client_signer(keys_client_new(keys)), &context));
 	TRY(tls_context_add_chain(context, buf_view(&pem)));
 	*ret = TAKE(context);
@@ -147,7 +118,6 @@ smtpd_serve(struct start *s)
 	const char *name;
 	int listener;
 
-	allow_descriptors();
 	set_up(d, s);
 	start_walls(s);
 	pool = thread_pool_new(SMTPD_CONVERSATIONS_MAX, THREAD_STACK_LARGE, smtpd_converse,
