@@ -76,26 +76,34 @@ file_make_folder(int folder, const char *name, mode_t mode)
 	return OK;
 }
 
+/* Regular files are read from their beginning, wherever others who share fd have read to. */
+static ssize_t
+read_next(int fd, bool regular, char *buffer, size_t n, size_t at)
+{
+	return regular ? pread(fd, buffer, n, (off_t)at) : read(fd, buffer, n);
+}
+
 Err
 file_read_fd(int fd, struct buf *ret)
 {
+	size_t begin = ret->n, step = READ_STEP;
+	bool regular = false;
 	struct stat st;
-	size_t step = READ_STEP;
 
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size >= 0) {
 		if ((size_t)st.st_size > ret->max - ret->n)
 			return fail(ERR_LIMIT, "file is too large");
 		step = (size_t)st.st_size + 1;
+		regular = true;
 	}
 	for (;;) {
-		size_t left = ret->max - ret->n;
-		char *room = buf_room(ret, step < left ? step : left);
+		size_t left = ret->max - ret->n, want = step < left ? step : left;
+		char one, *room = left == 0 ? &one : buf_room(ret, want);
 		ssize_t n;
-		char one;
 
 		if (room == NULL)
 			return fail(ERR_LIMIT, "no memory for file");
-		n = left == 0 ? read(fd, &one, 1) : read(fd, room, step < left ? step : left);
+		n = read_next(fd, regular, room, left == 0 ? 1 : want, ret->n - begin);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

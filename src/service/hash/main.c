@@ -13,7 +13,13 @@
 #include "rpc/start.h"
 #include "service/hash/checker.h"
 
+#include <malloc.h>
+
 void hash_serve(struct start *start);
+
+enum {
+	MAPPED_FROM = 1024 * 1024, /* octets */
+};
 
 struct turn {
 	struct start *start;
@@ -36,6 +42,8 @@ hash_serve(struct start *start)
 	struct turn t = { start, server };
 	enum service_id offender;
 
+	/* argon2's memory goes back to the system at once: a fixed limit keeps it out of the heap. */
+	mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
 	start_walls(start);
 	start_serve(start, server);
 	start_ready(start);
