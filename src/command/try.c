@@ -180,34 +180,55 @@ find_dir(struct try *t)
 	return true;
 }
 
+static bool
+read_config(const char *path, struct buf *ret)
+{
+	char line[4096];
+	FILE *f = fopen(path, "r");
+	size_t n;
+
+	if (f == NULL) {
+		perror(path);
+		return false;
+	}
+	while ((n = fread(line, 1, sizeof(line), f)) > 0)
+		buf_put(ret, (Str){ line, n });
+	fclose(f);
+	return true;
+}
+
+/* A line of the file begins with this word: then it is not for us to say. */
+static bool
+says(Str text, Str word)
+{
+	struct cursor c = cursor_of(text);
+
+	while (!cursor_done(&c))
+		if (str_starts(cursor_line(&c), word))
+			return true;
+	return false;
+}
+
 /* What the options say, as configuration; a file given with --config comes behind it. */
 static bool
 write_config(const struct try *t, struct buf *b)
 {
-	char line[4096];
-	FILE *f;
-	size_t n;
+	AUTO_BUF file = BUF_INIT(CONFIG_MAX);
 
+	if (t->config != NULL && !read_config(t->config, &file))
+		return false;
 	buf_printf(b, "config-version 1\n");
 	buf_printf(b, "data %s\n", t->dir);
 	buf_printf(b, "listen { address 127.0.0.1; port-base %llu }\n",
 		(unsigned long long)t->port_base);
-	buf_printf(b, "plain-auth-on-loopback yes\n");
+	if (!says(buf_view(&file), S("plain-auth-on-loopback")))
+		buf_printf(b, "plain-auth-on-loopback yes\n");
 	buf_printf(b, "relay { to-private yes }\n");
 	if (t->dns != NULL)
 		buf_printf(b, "dns { forwarder %s; trust-anchor none }\n", t->dns);
 	if (t->relay_to != NULL)
 		buf_printf(b, "relay-host %s { tls try }\n", t->relay_to);
-	if (t->config == NULL)
-		return true;
-	f = fopen(t->config, "r");
-	if (f == NULL) {
-		perror(t->config);
-		return false;
-	}
-	while ((n = fread(line, 1, sizeof(line), f)) > 0)
-		buf_put(b, (Str){ line, n });
-	fclose(f);
+	buf_put(b, buf_view(&file));
 	return true;
 }
 

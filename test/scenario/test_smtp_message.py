@@ -93,15 +93,6 @@ def test_SD_039_strange_addresses_in_others_trace_lines(mail, trace):
     assert "%" not in lines[0]
 
 
-@pytest.mark.mail(config="listen { address 127.0.0.1 ::1 }")
-def test_SD_039_our_own_line_for_ipv6(mail):
-    with Dialogue(("::1", mail.smtp[1])) as d:
-        d.begin()
-        d.data(b"\r\nx\r\n")
-    assert "[IPv6:::1])" in received(only_message(mail))[0]
-    mail.wait_log(r"connect from \S+\[::1\]")
-
-
 def test_SD_045_envelope_and_header_are_apart(mail):
     mail.send("envelope@far.example", ["anna@example.org", "ben@example.org"],
               "From: header@far.example\r\nTo: somebody@far.example\r\n\r\nx\r\n")

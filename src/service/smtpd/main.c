@@ -19,6 +19,7 @@
 #include "service/smtpd/smtpd.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 enum {
@@ -26,6 +27,22 @@ enum {
 	RECIPIENTS_MAX = ENVELOPE_RECIPIENTS_MAX,
 	REST_MS = 100, /* when nobody can be accepted: no descriptors, most of the time */
 };
+
+/* All services hold the same open file, so nobody may depend on where it stands. */
+static Err
+read_certificate(int file, struct buf *ret)
+{
+	struct stat st;
+	char *room;
+
+	if (fstat(file, &st) != 0)
+		return fail_sys(ERR_PERM, "cannot look at the certificate");
+	room = buf_room(ret, (size_t)st.st_size);
+	TRY(buf_check(ret));
+	TRY(file_read_at(file, 0, room, (size_t)st.st_size));
+	buf_grew(ret, (size_t)st.st_size);
+	return OK;
+}
 
 /* Without a certificate there is no STARTTLS; master sees to it that there is one. */
 static Err
@@ -39,7 +56,7 @@ make_tls(struct start *s, struct tls_context **ret)
 	*ret = NULL;
 	if (keys == NULL || file < 0)
 		return OK;
-	TRY(file_read_fd(file, &pem));
+	TRY(read_certificate(file, &pem));
 	TRY(tls_context_new_server(keys_client_signer(keys_client_new(keys)), &context));
 	TRY(tls_context_add_chain(context, buf_view(&pem)));
 	*ret = TAKE(context);

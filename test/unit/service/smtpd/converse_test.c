@@ -209,7 +209,7 @@ say(void *arg)
 
 /* Says all of input, then half-closes; out gets every answer. */
 static void
-play(struct smtpd *d, Str input, struct buf *out)
+play_from(struct smtpd *d, Str address, Str input, struct buf *out)
 {
 	struct smtpd_connection *c = memory_get(sizeof(*c));
 	struct speech speech;
@@ -222,8 +222,8 @@ play(struct smtpd *d, Str input, struct buf *out)
 	assert_int_equal(0, pthread_create(&thread, NULL, say, &speech));
 	c->smtpd = d;
 	c->conn = conn_new(pair[1], 0);
-	conn_set_peer(c->conn, S("192.0.2.1"), 1234);
-	assert_ok(ip_parse(S("192.0.2.1"), &c->ip));
+	conn_set_peer(c->conn, address, 1234);
+	assert_ok(ip_parse(address, &c->ip));
 	assert_ok(smtpd_clients_enter(d->clients, c->ip, &c->place));
 	smtpd_converse(c);
 	pthread_join(thread, NULL);
@@ -238,6 +238,12 @@ play(struct smtpd *d, Str input, struct buf *out)
 		buf_grew(out, (size_t)n);
 	}
 	close(pair[0]);
+}
+
+static void
+play(struct smtpd *d, Str input, struct buf *out)
+{
+	play_from(d, S("192.0.2.1"), input, out);
 }
 
 static const struct {
@@ -352,6 +358,22 @@ test_SD_010_what_is_kept(void **state)
 }
 
 static void
+test_SD_039_an_IPv6_client(void **state)
+{
+	AUTO_BUF out = BUF_INIT(OUTPUT_MAX);
+
+	(void)state;
+	play_from(&mx, S("2001:db8::1"),
+		S("EHLO me\r\nMAIL FROM:<>\r\nRCPT TO:<anna@here.example>\r\nDATA\r\n\r\n.\r\nQUIT\r\n"),
+		&out);
+	assert_true(str_starts(buf_view(&out), S("220 mx.here.example ESMTP ")));
+	assert_true(str_find_str(buf_view(&out), S("Hello client.example [2001:db8::1], ")) !=
+		    STR_NONE);
+	assert_true(str_starts(buf_view(&kept.body),
+		S("Received: from me (client.example [IPv6:2001:db8::1])\n")));
+}
+
+static void
 test_SD_049_submission_adds_what_is_missing(void **state)
 {
 	AUTO_BUF out = BUF_INIT(OUTPUT_MAX);
@@ -454,6 +476,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_SD_005_dialogues),
 		cmocka_unit_test(test_SD_010_what_is_kept),
+		cmocka_unit_test(test_SD_039_an_IPv6_client),
 		cmocka_unit_test(test_SD_049_submission_adds_what_is_missing),
 		cmocka_unit_test(test_message_without_a_header),
 		cmocka_unit_test(test_large_message_and_too_large),
