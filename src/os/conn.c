@@ -446,6 +446,27 @@ conn_flush(struct conn *c)
 	return send_all(c, S(""));
 }
 
+void
+conn_hang_up(struct conn *c, int64_t max_ms)
+{
+	Moment end = moment_after(max_ms);
+	size_t dropped = 0;
+	Str s;
+
+	if (end.ms < c->end.ms)
+		c->end = end;
+	if (failed(conn_flush(c)))
+		return;
+	tls_free(TAKE(c->tls)); /* what still comes is not looked at */
+	shutdown(c->fd, SHUT_WR);
+	conn_eat(c, c->in.n - c->in_at);
+	while (dropped < CONN_DISCARD_MAX && !failed(fill(c, CHUNK_BULK))) {
+		s = unread(c);
+		dropped += s.n;
+		conn_eat(c, s.n);
+	}
+}
+
 Err
 conn_start_tls(struct conn *c, struct tls_context *context, Str name, int64_t max_ms)
 {

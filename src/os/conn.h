@@ -64,6 +64,13 @@ void conn_set_peer(struct conn *c, Str address, uint16_t port);
 bool conn_peer_is_loopback(const struct conn *c);
 
 /*
+ * The last of a conversation that we end: sends what is gathered, says that no more comes, and
+ * reads on for a while without looking, because closing with input unread makes the kernel throw
+ * away what the peer has not yet read. Takes at most max_ms and CONN_DISCARD_MAX octets.
+ */
+void conn_hang_up(struct conn *c, int64_t max_ms);
+
+/*
  * One line without its CRLF; flushes first when it must wait. *ret points into c and dies with
  * the next read. Octets other than CR and LF, NUL included, are the grammar's business.
  *

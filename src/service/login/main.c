@@ -21,7 +21,9 @@
 #include "service/login/talk.h"
 
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 
 enum {
 	BATCH_MS = 60 * 1000,         /* how long a process takes connections */
@@ -33,16 +35,19 @@ enum {
 void login_serve(struct start *start);
 
 struct connection {
-	const struct talk_shared *shared;
+	struct login *login;
 	int fd;
 	bool tls_at_once;
 };
 
+/* Shared with the conversations: `shared`, the count of them, and the eventfd that they end with. */
 struct login {
 	struct start *start;
 	struct settings_login settings;
 	struct talk_shared shared;
 	struct thread_pool *threads;
+	atomic_size_t talking; /* conversations going on */
+	int ended;             /* eventfd */
 	size_t accepted;
 	Moment until; /* we take connections */
 };
@@ -51,9 +56,14 @@ static void
 run_connection(void *arg)
 {
 	struct connection *c = arg;
+	struct login *l = c->login;
+	uint64_t one = 1;
 
-	talk_serve(c->shared, c->fd, c->tls_at_once);
+	talk_serve(&l->shared, c->fd, c->tls_at_once);
 	free(c);
+	atomic_fetch_sub(&l->talking, 1);
+	if (write(l->ended, &one, sizeof(one)) < 0)
+		return; /* full: the wake-up is on its way */
 }
 
 /* The offset is shared with every process that was handed the file. */
@@ -102,10 +112,12 @@ accept_one(struct login *l, int listener, const char *name)
 		return; /* another process was faster */
 	l->accepted++;
 	c = memory_get(sizeof(*c));
-	*c = (struct connection){ &l->shared, fd, str_eq(str_from(name), S("imaps")) };
+	*c = (struct connection){ l, fd, str_eq(str_from(name), S("imaps")) };
+	atomic_fetch_add(&l->talking, 1);
 	e = c->tls_at_once && l->shared.tls == NULL ? fail(ERR_TEMP, "no certificate")
 						    : thread_pool_run(l->threads, c);
 	if (failed(e)) {
+		atomic_fetch_sub(&l->talking, 1);
 		log_failure(LOG_LEVEL_WARNING, "login.full", e);
 		fd_drop(&c->fd);
 		free(c);
@@ -145,22 +157,33 @@ accept_batch(struct login *l)
 	}
 }
 
-/* Lives on for the sessions that it carries, and no longer. */
-static void
-wait_for_last(struct login *l)
+static size_t
+conversations(const struct login *l)
 {
-	struct pollfd polled[2] = { { .fd = l->start->master, .events = POLLIN },
-		{ .fd = -1, .events = POLLIN } };
+	return atomic_load(&l->talking);
+}
 
-	if (l->shared.carrier == NULL)
-		return;
-	polled[1].fd = carrier_idle_fd(l->shared.carrier);
-	while (!l->start->stopping && carrier_count(l->shared.carrier) > 0) {
+static size_t
+sessions(const struct login *l)
+{
+	return l->shared.carrier == NULL ? 0 : carrier_count(l->shared.carrier);
+}
+
+/* Waits until there is none left; `wake` is written to when one ends. */
+static void
+wait_for_last(struct login *l, size_t (*count)(const struct login *l), int wake)
+{
+	struct pollfd polled[2] = {
+		{ .fd = l->start->master, .events = POLLIN },
+		{ .fd = wake, .events = POLLIN },
+	};
+
+	while (!l->start->stopping && count(l) > 0) {
 		uint64_t woken;
 
 		if (poll(polled, 2, -1) <= 0)
 			continue;
-		if (polled[1].revents != 0 && read(polled[1].fd, &woken, sizeof(woken)) < 0)
+		if (polled[1].revents != 0 && read(wake, &woken, sizeof(woken)) < 0)
 			continue;
 		if (polled[0].revents != 0)
 			start_turn(l->start, NULL);
@@ -172,7 +195,8 @@ login_serve(struct start *start)
 {
 	struct login l = { .start = start, .until = MOMENT_NEVER };
 	struct peer *directory = start_ask(start, SERVICE_DIRECTORY, 0);
-	struct keys_client *keys = keys_client_new(start_ask(start, SERVICE_KEYS, 0));
+	struct peer *keys_peer = start_ask(start, SERVICE_KEYS, 0);
+	struct keys_client *keys = keys_client_new(keys_peer);
 	size_t threads;
 	Err e;
 
@@ -191,15 +215,19 @@ login_serve(struct start *start)
 			return;
 		}
 	}
+	l.ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	threads = l.settings.batch < THREADS_MAX ? l.settings.batch : THREADS_MAX;
 	l.threads = thread_pool_new(threads, TALK_STACK, run_connection, "login");
 	start_ready(start);
 	accept_batch(&l);
 	start_retire(start);
-	if (!start->stopping)
-		thread_pool_wait(l.threads);
-	peer_free(directory);
-	start_detach(start);
-	wait_for_last(&l);
+	wait_for_last(&l, conversations, l.ended);
+	if (!start->stopping) {
+		peer_free(directory);
+		peer_free(keys_peer);
+		start_detach(start);
+	}
+	if (l.shared.carrier != NULL)
+		wait_for_last(&l, sessions, carrier_idle_fd(l.shared.carrier));
 	_exit(EXIT_SUCCESS); /* when told to stop, threads may be at work: nothing is freed under them */
 }

@@ -21,7 +21,8 @@ struct talk {
 	struct arena *arena; /* for one command */
 	int mistakes, failures;
 	bool over;
-	char id[32]; /* names this session in the log */
+	bool handed_over; /* the socket belongs to the account's process */
+	char id[32];      /* names this session in the log */
 };
 
 /* What the user showed, on its way to directory. */
@@ -169,7 +170,7 @@ open_account(struct talk *t, const struct credentials *c, enum directory_auth *r
 		conn_set_end(t->conn, MOMENT_NEVER);
 		carrier_add(t->shared->carrier, TAKE(t->conn), TAKE_FD(ours));
 	}
-	t->over = true;
+	t->over = t->handed_over = true;
 	return OK;
 }
 
@@ -434,15 +435,14 @@ say_bye(struct talk *t, Err e)
 {
 	Err said = OK;
 
-	conn_set_end(t->conn, moment_after(1000));
+	conn_set_end(t->conn, moment_after(TALK_BYE_MS));
 	if (e.kind == ERR_LIMIT)
 		said = conn_write_line(t->conn, S("* BYE Too long"));
 	else if (e.sys == ETIMEDOUT)
 		said = conn_write_line(t->conn, S("* BYE Nobody logged in in time"));
-	if (!failed(said))
-		said = conn_flush(t->conn);
 	if (failed(said))
 		log_failure(LOG_LEVEL_DEBUG, "login.bye", said);
+	conn_hang_up(t->conn, TALK_BYE_MS);
 }
 
 static void
@@ -469,7 +469,7 @@ talk_serve(const struct talk_shared *shared, int fd, bool tls_at_once)
 		log_event(LOG_LEVEL_DEBUG, "login.ended", F_WORDS("what", str_from(e.what)),
 			F_STR("rip", t.conn == NULL ? S("") : conn_peer(t.conn)),
 			F_SESSION(str_from(t.id)));
-	if (t.conn != NULL)
+	if (t.conn != NULL && !t.handed_over)
 		say_bye(&t, e);
 	imap_reader_done(&t.reader);
 	arena_free(t.arena);

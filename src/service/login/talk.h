@@ -16,6 +16,7 @@
 enum {
 	TALK_PATIENCE_MS = 60 * 1000, /* to authenticate in */
 	TALK_TAKEN_MS = 30 * 1000,    /* for an account's process to begin */
+	TALK_BYE_MS = 1000,           /* for our last words to arrive */
 	TALK_MISTAKES_MAX = 10,       /* commands that we answer with BAD */
 	TALK_FAILURES_MAX = 3,        /* wrong passwords on one connection */
 	TALK_MEMORY_MAX = 32 << 10,   /* octets for the parsed form of one command */

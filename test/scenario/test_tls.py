@@ -1,0 +1,117 @@
+"""TLS on the access ports, whose private key is in another process."""
+import os
+import signal
+import socket
+import ssl
+import warnings
+
+import pytest
+
+from server import SLOWER, wait_until
+
+TIMEOUT = 10 * SLOWER
+
+
+def talk_tls(mail, version=None, context=None):
+    """A connection to IMAPS with its greeting read."""
+    context = context or mail.tls()
+    if version:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = context.maximum_version = version
+    plain = socket.create_connection(mail.imaps, timeout=TIMEOUT)
+    try:
+        secure = context.wrap_socket(plain, server_hostname="localhost")
+    except OSError:
+        plain.close()
+        raise
+    assert secure.recv(4096).startswith(b"* OK ")
+    return secure
+
+
+def services(mail, name):
+    return [pid for pid, service in mail.pids().items() if service == name]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_SD_075_tls_versions(mail, version):
+    with talk_tls(mail, version) as client:
+        assert client.version() in ("TLSv1.2", "TLSv1.3")
+        client.sendall(b"a NOOP\r\n")
+        assert client.recv(4096) == b"a OK Done\r\n"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_SD_075_old_tls_is_refused(mail, version):
+    context = mail.tls()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises(OSError):
+        talk_tls(mail, version, context)
+
+
+def test_certificate_is_for_its_own_name(mail):
+    """The certificate of a first start is signed with itself: whoever has it can verify it."""
+    context = ssl.create_default_context(cafile=next((mail.dir / "keys").glob("*.pem")))
+    with talk_tls(mail, context=context) as client:
+        assert ("DNS", "localhost") in client.getpeercert()["subjectAltName"]
+
+
+def test_only_keys_has_the_private_key(mail):
+    """No other process has the key file open, nor the octets of the key in its memory."""
+    file = next((mail.dir / "keys").glob("*.key"))
+    body = b"".join(file.read_bytes().split(b"\n")[1:-2])[40:72]
+    with talk_tls(mail):
+        for pid, name in mail.pids().items():
+            if name in ("keys", "master", "posthorn"):
+                continue
+            links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+            assert not [link for link in links if link.startswith(str(file))], name
+            assert body not in memory(pid), name
+
+
+def memory(pid):
+    found = b""
+    with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
+        for line in maps:
+            place, rights = line.split()[:2]
+            if rights.startswith("rw") and "[v" not in line:
+                begin, end = (int(n, 16) for n in place.split("-"))
+                try:
+                    mem.seek(begin)
+                    found += mem.read(min(end - begin, 16 << 20))
+                except OSError:
+                    pass
+    return found
+
+
+def test_keys_dies_and_comes_back(mail):
+    old = services(mail, "keys")
+    assert len(old) == 1
+    with talk_tls(mail) as before:
+        os.kill(old[0], signal.SIGKILL)
+        before.sendall(b"a NOOP\r\n")  # sessions under way need no keys
+        assert before.recv(4096) == b"a OK Done\r\n"
+
+        def again():
+            try:
+                talk_tls(mail).close()
+            except OSError:
+                return False
+            return True
+
+        wait_until("TLS with the next keys", again)
+    assert services(mail, "keys") != old
+
+
+def test_garbage_and_half_handshakes(mail):
+    """Whatever a stranger sends, others are served."""
+    for junk in (b"", b"\x16\x03\x01", b"a LOGIN x y\r\n" * 100, os.urandom(4096),
+                 b"\x16\x03\x01\x40\x00" + b"\0" * 16384):
+        with socket.create_connection(mail.imaps, timeout=TIMEOUT) as stranger:
+            try:
+                stranger.sendall(junk)
+            except OSError:
+                pass
+            with talk_tls(mail) as client:
+                client.sendall(b"a NOOP\r\n")
+                assert client.recv(4096) == b"a OK Done\r\n"
