@@ -3,6 +3,11 @@
 
 #include <stddef.h>
 
+int command_account(int argc, char **argv);
+int command_alias(int argc, char **argv);
+int command_apply(int argc, char **argv);
+int command_domain(int argc, char **argv);
+int command_dump(int argc, char **argv);
 int command_serve(int argc, char **argv);
 int command_try(int argc, char **argv);
 
@@ -10,5 +15,12 @@ const struct command command_table[] = {
 	{ "serve", "[--config FILE]", "run the mail system", command_serve },
 	{ "try", "[--dir DIR] [--port-base N] [--domain NAME]... [--user ADDRESS:PASSWORD]...",
 		"run all of it unprivileged on loopback, in one directory", command_try },
+	{ "domain", "add|remove NAME | list", "which domains are ours", command_domain },
+	{ "account", "add|passwd|disable|enable|remove ADDRESS | list",
+		"who has a mailbox here", command_account },
+	{ "alias", "add|remove ADDRESS [MEMBER]... | list", "addresses that stand for others",
+		command_alias },
+	{ "dump", "", "print the whole directory as text", command_dump },
+	{ "apply", "[--dry-run] FILE", "make the directory what a dump says", command_apply },
 	{ NULL, NULL, NULL, NULL },
 };

@@ -15,6 +15,9 @@
 
 struct directory;
 
+/* In the data folder's folder "directory". */
+#define DIRECTORY_FILE "directory.db"
+
 enum {
 	DIRECTORY_EXPAND_MAX = 500, /* members of one answer */
 	DIRECTORY_NESTING_MAX = 10, /* aliases in aliases, for directory_may_send */

@@ -12,11 +12,11 @@
 #include "format/config/config.h"
 
 enum {
-	DIRECTORY_RECORD_MEMBERS_MAX = 100000,           /* of one alias */
-	DIRECTORY_RECORD_COUNT_MAX = 1000000,            /* of one dump */
+	DIRECTORY_RECORD_MEMBERS_MAX = 100000,          /* of one alias */
+	DIRECTORY_RECORD_COUNT_MAX = 1000000,           /* of one dump */
 	DIRECTORY_RECORD_PACKED_MAX = 64 * 1024 * 1024, /* octets of one dump */
-	DIRECTORY_RECORD_NAME_MAX = 254,                 /* octets of an address or domain */
-	DIRECTORY_RECORD_PASSWORD_MAX = 512,             /* octets of a password's hash */
+	DIRECTORY_RECORD_NAME_MAX = 254,                /* octets of an address or domain */
+	DIRECTORY_RECORD_PASSWORD_MAX = 512,            /* octets of a password's hash */
 };
 
 enum directory_kind {

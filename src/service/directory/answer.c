@@ -122,7 +122,7 @@ read_input(struct server_request *r, struct buf *ret)
 static void
 report_command(const Str *words, size_t count, int exit_code)
 {
-	log_event(LOG_LEVEL_INFO, "directory.command",
+	log_event(LOG_LEVEL_INFO, "directory.command", F_WORDS("what", S("command:")),
 		F_STR("noun", count > 0 ? words[0] : S("")),
 		F_STR("verb", count > 1 ? words[1] : S("")),
 		F_STR("name", count > 2 ? words[2] : S("")), F_INT("exit", exit_code));

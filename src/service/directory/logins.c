@@ -110,10 +110,11 @@ give_back(struct logins *l, struct login *login)
 }
 
 static void
-report(const struct login *login, const char *event, enum log_level level)
+report(const struct login *login, enum log_level level, const char *event, const char *what)
 {
-	log_event(level, event, F_SESSION(login->session), F_STR("user", login->user),
-		F_STR("client", login->peer), F_STR("tls", login->tls ? S("yes") : S("no")),
+	log_event(level, event, F_SESSION(login->session), F_WORDS("what", str_from(what)),
+		F_STR("user", login->user), F_STR("client", login->peer),
+		F_STR("tls", login->tls ? S("yes") : S("no")),
 		F_STR("service", str_from(service_name(login->from))));
 }
 
@@ -146,7 +147,7 @@ let_in(struct logins *l, const struct login *login)
 	Err e = directory_account(l->directory, login->account, l->scratch, &account);
 
 	if (e.kind == ERR_GONE || (!failed(e) && account.disabled)) {
-		report(login, "directory.login.refused", LOG_LEVEL_INFO);
+		report(login, LOG_LEVEL_INFO, "directory.login.refused", "login refused:");
 		answer(l, login, OK, false, S(""));
 		return;
 	}
@@ -157,7 +158,7 @@ let_in(struct logins *l, const struct login *login)
 		answer(l, login, e, false, S(""));
 		return;
 	}
-	report(login, "directory.login", LOG_LEVEL_INFO);
+	report(login, LOG_LEVEL_INFO, "directory.login", "login:");
 	answer(l, login, OK, true, account.address);
 }
 
@@ -167,7 +168,8 @@ decide(struct logins *l, struct login *login, Err verdict, bool right)
 	arena_reset(l->scratch);
 	if (verdict.kind == ERR_PERM) {
 		/* The stored hash is none that we know: only an administrator can help. */
-		report(login, "directory.login.unknown_hash", LOG_LEVEL_WARNING);
+		report(login, LOG_LEVEL_WARNING, "directory.login.unknown_hash",
+			"stored password is of an unknown kind:");
 		verdict = OK;
 		right = false;
 	}
@@ -178,7 +180,8 @@ decide(struct logins *l, struct login *login, Err verdict, bool right)
 	} else if (right && login->account != 0) {
 		let_in(l, login);
 	} else {
-		report(login, "directory.login.wrong", LOG_LEVEL_INFO);
+		report(login, LOG_LEVEL_INFO, "directory.login.wrong",
+			"wrong user or password:");
 		answer(l, login, OK, false, S(""));
 	}
 	give_back(l, login);

@@ -34,7 +34,7 @@ open_directory(struct start *start, const struct settings_directory *settings)
 	if (folder < 0 || fchdir(folder) != 0)
 		e = fail_sys(ERR_PERM, "there is no folder for the directory");
 	if (!failed(e))
-		e = directory_open("directory.db", &d);
+		e = directory_open(DIRECTORY_FILE, &d);
 	if (failed(e)) {
 		log_failure(LOG_LEVEL_ERROR, "directory.closed", e);
 		exit(EXIT_FAILURE);
