@@ -161,12 +161,12 @@ class Nsd:
 
     HEAD = "$ORIGIN {0}.\n$TTL 60\n@ SOA ns.{0}. root.{0}. 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"
 
-    def __init__(self, folder, zones, port=0):
+    def __init__(self, folder, zones, port=0, address="127.0.0.1"):
         self.dir = pathlib.Path(folder)
         self.dir.mkdir(parents=True, exist_ok=True)
-        self.address = ("127.0.0.1", port or free_port())
+        self.address = (address, port or free_port(address))
         conf = [
-            "server:", f"  ip-address: 127.0.0.1@{self.address[1]}", '  username: ""',
+            "server:", f"  ip-address: {address}@{self.address[1]}", '  username: ""',
             '  chroot: ""', f"  zonesdir: {self.dir}", f"  pidfile: {self.dir}/nsd.pid",
             f"  xfrdfile: {self.dir}/xfrd", f"  zonelistfile: {self.dir}/zones",
             '  database: ""', "  server-count: 1", f"  xfrdir: {self.dir}", f"  logfile: {self.dir}/log",
