@@ -2,14 +2,18 @@
 #include "rpc/keys.h"
 
 #include "base/memory.h"
+#include "os/file.h"
+#include "rpc/log.h"
 #include "rpc/pool.h"
 #include "rpc/serve.h"
 #include "rpc/verdict.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum {
-	TIMEOUT = 10 * 1000, /* ms */
+	TIMEOUT = 10 * 1000,          /* ms */
+	CERTIFICATE_MAX = 256 * 1024, /* octets of PEM */
 };
 
 const struct rpc_rule keys_rules[] = {
@@ -78,6 +82,48 @@ struct tls_signer
 keys_client_signer(struct keys_client *k)
 {
 	return (struct tls_signer){ sign, k };
+}
+
+/* Every service has the same open file, so nobody may depend on where it stands. */
+static Err
+read_file(const struct start *start, const char *name, struct buf *ret)
+{
+	int file = start_file(start, name);
+	struct stat st;
+	char *room;
+
+	if (file < 0)
+		return fail(ERR_PERM, "no certificate was handed over");
+	if (fstat(file, &st) != 0)
+		return fail_sys(ERR_PERM, "cannot look at a file of master's");
+	room = buf_room(ret, (size_t)st.st_size);
+	TRY(buf_check(ret));
+	TRY(file_read_at(file, 0, room, (size_t)st.st_size));
+	buf_grew(ret, (size_t)st.st_size);
+	return OK;
+}
+
+Err
+keys_client_server(struct keys_client *k, const struct start *start, struct tls_context **ret)
+{
+	AUTO_BUF pem = BUF_INIT(CERTIFICATE_MAX);
+	AUTO_BUF tickets = BUF_INIT(TLS_TICKET_KEY_SIZE);
+	AUTO(tls_context) context = NULL;
+	Err e;
+
+	TRY(read_file(start, "certificate", &pem));
+	TRY(tls_context_new_server(keys_client_signer(k), &context));
+	TRY(tls_context_add_chain(context, buf_view(&pem)));
+	/* Without it tickets are good for one process, as OpenSSL makes them. */
+	e = read_file(start, "tickets", &tickets);
+	if (!failed(e))
+		e = tls_context_set_ticket_key(context, buf_view(&tickets));
+	if (tickets.p != NULL)
+		explicit_bzero(tickets.p, tickets.n);
+	if (failed(e))
+		log_failure(LOG_LEVEL_WARNING, "tls.tickets", e);
+	*ret = TAKE(context);
+	return OK;
 }
 
 Err

@@ -10,6 +10,7 @@
 
 #include "os/tls.h"
 #include "rpc/call.h"
+#include "rpc/start.h"
 
 enum keys_request {
 	KEYS_SIGN = 1,
@@ -27,6 +28,15 @@ DEFINE_DROP(keys_client)
 
 /* For tls_context_new_server; k must outlive the context. */
 struct tls_signer keys_client_signer(struct keys_client *k);
+
+/*
+ * A TLS server from what master handed over: the certificate, and the key that lets all processes
+ * take one another's session tickets.
+ *
+ * ERR_PERM  no certificate, or none that TLS can use
+ */
+MUST_USE Err keys_client_server(struct keys_client *k, const struct start *start,
+	struct tls_context **ret);
 
 /* ---- The serving end ---- */
 

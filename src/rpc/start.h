@@ -18,7 +18,7 @@ enum start_role {
 	START_LOG,    /* where events go */
 	START_LISTEN, /* a listening socket; name says what is spoken on it */
 	START_FOLDER, /* a directory; name: "spool", "mail", "keys", "directory", "log", "drop" */
-	START_FILE,   /* a file, read only; name: "certificate" */
+	START_FILE,   /* a file, read only; name: "certificate", "key", "tickets" */
 	START_GO,     /* last: settings */
 	START_READY,  /* from the service: it serves */
 	START_RETIRE, /* from the service: it takes no new work; time for a successor */

@@ -84,6 +84,27 @@ def memory(pid):
     return found
 
 
+def test_sessions_resume_in_another_process(mail):
+    """A ticket is good for every process: the second handshake needs no signature."""
+    context = mail.tls()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # where Python has the ticket at once
+    with talk_tls(mail, context=context) as first:
+        session = first.session
+        assert not first.session_reused
+        for pid in services(mail, "login"):
+            os.kill(pid, signal.SIGKILL)
+
+    def again():
+        try:
+            plain = socket.create_connection(mail.imaps, timeout=TIMEOUT)
+            with context.wrap_socket(plain, server_hostname="localhost", session=session) as client:
+                return client.session_reused
+        except OSError:
+            return False
+
+    wait_until("a resumed session", again)
+
+
 def test_keys_dies_and_comes_back(mail):
     old = services(mail, "keys")
     assert len(old) == 1

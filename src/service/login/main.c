@@ -26,9 +26,8 @@
 #include <sys/eventfd.h>
 
 enum {
-	BATCH_MS = 60 * 1000,         /* how long a process takes connections */
-	THREADS_MAX = 256,            /* conversations of one process before authentication */
-	CERTIFICATE_MAX = 256 * 1024, /* octets of PEM */
+	BATCH_MS = 60 * 1000, /* how long a process takes connections */
+	THREADS_MAX = 256,    /* conversations of one process before authentication */
 	LISTENERS_MAX = 16,
 };
 
@@ -64,41 +63,6 @@ run_connection(void *arg)
 	atomic_fetch_sub(&l->talking, 1);
 	if (write(l->ended, &one, sizeof(one)) < 0)
 		return; /* full: the wake-up is on its way */
-}
-
-/* The offset is shared with every process that was handed the file. */
-static Err
-read_file(int fd, struct buf *b)
-{
-	for (;;) {
-		char *room = buf_room(b, 4096);
-		ssize_t got;
-
-		if (room == NULL)
-			return fail(ERR_PERM, "certificate file is too long");
-		got = pread(fd, room, 4096, (off_t)b->n);
-		if (got < 0)
-			return fail_sys(ERR_PERM, "cannot read the certificate file");
-		if (got == 0)
-			return OK;
-		buf_grew(b, (size_t)got);
-	}
-}
-
-static Err
-prepare_tls(struct login *l, struct keys_client *keys)
-{
-	AUTO_BUF pem = BUF_INIT(CERTIFICATE_MAX);
-	AUTO(tls_context) context = NULL;
-	int file = start_file(l->start, "certificate");
-
-	if (file < 0)
-		return fail(ERR_PERM, "no certificate");
-	TRY(read_file(file, &pem));
-	TRY(tls_context_new_server(keys_client_signer(keys), &context));
-	TRY(tls_context_add_chain(context, buf_view(&pem)));
-	l->shared.tls = TAKE(context);
-	return OK;
 }
 
 static void
@@ -201,7 +165,7 @@ login_serve(struct start *start)
 	Err e;
 
 	start_settings(start, settings_login_table, &l.settings);
-	e = prepare_tls(&l, keys);
+	e = keys_client_server(keys, start, &l.shared.tls);
 	if (failed(e))
 		log_failure(LOG_LEVEL_ERROR, "login.tls", e);
 	start_walls(start);

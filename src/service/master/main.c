@@ -165,7 +165,7 @@ connect_all(struct master *m, struct process *p)
 }
 
 static Err
-hand_places(const struct master *m, const struct process *p)
+hand_places(struct master *m, const struct process *p)
 {
 	const struct service_entry *entry = &service_table[p->service];
 
@@ -174,6 +174,10 @@ hand_places(const struct master *m, const struct process *p)
 			place_folder(&m->place, entry->folder)));
 	if (entry->file != NULL && place_file(&m->place, entry->file) >= 0)
 		TRY(hand(p, START_FILE, entry->file, place_file(&m->place, entry->file)));
+	if (entry->file != NULL && strcmp(entry->file, "certificate") == 0) {
+		TRY(place_renew_tickets(&m->place));
+		TRY(hand(p, START_FILE, "tickets", place_file(&m->place, "tickets")));
+	}
 	for (size_t k = 0; k < TABLE_LISTENS_MAX && entry->listens[k] != NULL; k++)
 		for (size_t i = 0; i < m->place.listener_count; i++) {
 			const struct place_listener *l = &m->place.listeners[i];

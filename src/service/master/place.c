@@ -5,6 +5,8 @@
 #include "os/file.h"
 #include "os/key.h"
 #include "os/listen.h"
+#include "os/memfd.h"
+#include "os/tls.h"
 #include "service/master/table.h"
 
 #include <fcntl.h>
@@ -13,13 +15,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #define OWN_CERTIFICATE "self-signed.pem"
 #define OWN_KEY "self-signed.key"
 
 enum {
-	CERTIFICATE_MAX = 64 * 1024, /* octets */
+	CERTIFICATE_MAX = 64 * 1024,   /* octets */
+	TICKETS_MS = 12 * HOUR * 1000, /* how long the key of session tickets is handed out */
 };
 
 /* Ports by what is spoken on them; the setting says whether it is. */
@@ -141,6 +145,8 @@ place_file(const struct place *p, const char *name)
 {
 	if (strcmp(name, "certificate") == 0)
 		return p->certificate;
+	if (strcmp(name, "tickets") == 0)
+		return p->tickets;
 	return strcmp(name, "key") == 0 ? p->key : -1;
 }
 
@@ -186,6 +192,26 @@ open_certificate(struct place *p, const struct settings_master *own)
 	}
 	TRY(open_named(keys, certificate, "see tls-certificate", &p->certificate));
 	return open_named(keys, key, "see tls-key", &p->key);
+}
+
+Err
+place_renew_tickets(struct place *p)
+{
+	char key[TLS_TICKET_KEY_SIZE];
+	int fd;
+	Err e;
+
+	if (p->tickets >= 0 && !moment_past(p->tickets_until))
+		return OK;
+	if (getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key))
+		return fail_sys(ERR_TEMP, "no random numbers");
+	e = memfd_from((Str){ key, sizeof(key) }, &fd);
+	explicit_bzero(key, sizeof(key));
+	TRY(e);
+	fd_drop(&p->tickets);
+	p->tickets = fd;
+	p->tickets_until = moment_after(TICKETS_MS);
+	return OK;
 }
 
 static Err
@@ -248,7 +274,7 @@ open_control(struct place *p, const char *data)
 Err
 place_open(const struct master_config *c, bool drop_users, struct place *ret)
 {
-	struct place p = { .data = -1, .certificate = -1, .key = -1 };
+	struct place p = { .data = -1, .certificate = -1, .key = -1, .tickets = -1 };
 	char data[PATH_MAX];
 	Err e = str_c(c->own.data, data, sizeof(data));
 
@@ -258,6 +284,8 @@ place_open(const struct master_config *c, bool drop_users, struct place *ret)
 		e = open_folders(&p, drop_users);
 	if (!failed(e))
 		e = open_certificate(&p, &c->own);
+	if (!failed(e))
+		e = place_renew_tickets(&p);
 	if (!failed(e))
 		e = open_control(&p, data);
 	if (!failed(e))
@@ -278,6 +306,7 @@ place_close(struct place *p)
 	for (size_t i = 0; i < p->listener_count; i++)
 		fd_drop(&p->listeners[i].fd);
 	fd_drop(&p->certificate);
+	fd_drop(&p->tickets);
 	fd_drop(&p->key);
 	fd_drop(&p->data);
 }

@@ -3,6 +3,7 @@
 
 /* What `master` opens for the others: folders, listening sockets, the certificate. */
 
+#include "os/clock.h"
 #include "rpc/service.h"
 #include "service/master/settings.h"
 
@@ -16,6 +17,8 @@ enum {
 struct place {
 	int data;             /* the data folder, locked: one server at a time */
 	int certificate, key; /* PEM */
+	int tickets;          /* memfd: the key of TLS session tickets */
+	Moment tickets_until;
 	struct place_folder {
 		const char *name;
 		int fd;
@@ -32,7 +35,10 @@ struct place {
 MUST_USE Err place_open(const struct master_config *c, bool drop_users, struct place *ret);
 void place_close(struct place *p);
 
-/* "certificate" or "key"; -1 for another name. */
+/* A new key for session tickets when the old one has had its time. For those who start later. */
+MUST_USE Err place_renew_tickets(struct place *p);
+
+/* "certificate", "key" or "tickets"; -1 for another name. */
 int place_file(const struct place *p, const char *name);
 int place_folder(const struct place *p, const char *name);
 

@@ -10,7 +10,6 @@
  * if it dies its clients see a closed connection; mail it had not acknowledged is not ours
  */
 #include "base/memory.h"
-#include "os/file.h"
 #include "os/listen.h"
 #include "os/thread.h"
 #include "rpc/keys.h"
@@ -19,48 +18,21 @@
 #include "service/smtpd/smtpd.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 
 enum {
-	CERTIFICATE_MAX = 256 * 1024, /* octets of PEM */
 	RECIPIENTS_MAX = ENVELOPE_RECIPIENTS_MAX,
 	REST_MS = 100, /* when nobody can be accepted: no descriptors, most of the time */
 };
-
-/* All services hold the same open file, so nobody may depend on where it stands. */
-static Err
-read_certificate(int file, struct buf *ret)
-{
-	struct stat st;
-	char *room;
-
-	if (fstat(file, &st) != 0)
-		return fail_sys(ERR_PERM, "cannot look at the certificate");
-	room = buf_room(ret, (size_t)st.st_size);
-	TRY(buf_check(ret));
-	TRY(file_read_at(file, 0, room, (size_t)st.st_size));
-	buf_grew(ret, (size_t)st.st_size);
-	return OK;
-}
 
 /* Without a certificate there is no STARTTLS; master sees to it that there is one. */
 static Err
 make_tls(struct start *s, struct tls_context **ret)
 {
-	AUTO_BUF pem = BUF_INIT(CERTIFICATE_MAX);
-	AUTO(tls_context) context = NULL;
 	struct peer *keys = start_ask(s, SERVICE_KEYS, 0);
-	int file = start_file(s, "certificate");
 
 	*ret = NULL;
-	if (keys == NULL || file < 0)
-		return OK;
-	TRY(read_certificate(file, &pem));
-	TRY(tls_context_new_server(keys_client_signer(keys_client_new(keys)), &context));
-	TRY(tls_context_add_chain(context, buf_view(&pem)));
-	*ret = TAKE(context);
-	return OK;
+	return keys == NULL ? OK : keys_client_server(keys_client_new(keys), s, ret);
 }
 
 static void
