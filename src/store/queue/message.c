@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
+#include "store/queue/message.h"
+
 #include "base/memory.h"
-#include "store/queue/internal.h"
+#include "store/queue/schedule.h"
 
 #include <stdlib.h>
 

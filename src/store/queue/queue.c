@@ -3,7 +3,9 @@
 
 #include "base/memory.h"
 #include "os/memfd.h"
-#include "store/queue/internal.h"
+#include "store/queue/apply.h"
+#include "store/queue/message.h"
+#include "store/queue/schedule.h"
 
 #include <assert.h>
 #include <stdlib.h>

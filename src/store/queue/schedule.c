@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+#include "store/queue/schedule.h"
+
 #include "base/memory.h"
-#include "store/queue/internal.h"
 
 #include <assert.h>
 #include <stdlib.h>

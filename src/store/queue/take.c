@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "base/hash.h"
 #include "os/memfd.h"
-#include "store/queue/internal.h"
+#include "store/queue/message.h"
+#include "store/queue/schedule.h"
 
 #include <assert.h>
 

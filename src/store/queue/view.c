@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "store/queue/internal.h"
+#include "store/queue/state.h"
 
 /* What people are shown. */
 

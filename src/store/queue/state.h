@@ -132,37 +132,3 @@ struct queue {
 	uint64_t forget_below;
 	struct queue_figures figures;
 };
-
-/* message.c */
-struct message *message_new(uint64_t id, const struct envelope *e);
-void message_free(struct queue *q, struct message *m);
-/* Adds recipients with their numbers; their addresses are copied. */
-void message_add_recipients(struct message *m, const struct envelope_recipient *r,
-	size_t count);
-struct recipient *message_find(struct message *m, uint32_t number); /* NULL when absent */
-void message_drop_body(struct queue *q, struct message *m);
-void message_fill_envelope(const struct message *m, struct envelope *ret);
-void recipient_set_reason(struct recipient *r, Str status, Str text, Str remote);
-
-/* schedule.c */
-void schedule_activate(struct queue *q, struct destination *d); /* if it may be served */
-void schedule_message(struct queue *q, struct message *m); /* waiting ones that have no part */
-void schedule_part_freed(struct queue *q, struct part *p); /* out of every list, and gone */
-void schedule_bounce(struct queue *q, struct message *m, struct recipient *r);
-void schedule_leave(struct queue *q, struct recipient *r); /* settled or failed */
-void schedule_owed_done(struct queue *q, struct recipient *r);
-void schedule_wait(struct queue *q,
-	struct part *p); /* until the first of its recipients is due */
-void schedule_ready(struct queue *q, struct part *p);
-void schedule_lost(struct queue *q, struct part *p); /* its lease ended without results */
-void schedule_due(struct queue *q);
-void schedule_destination_went(struct queue *q, struct destination *d, bool down);
-int64_t schedule_retry_wait(const struct queue *q, uint32_t attempts); /* seconds */
-
-/* apply.c */
-void apply_remove(struct queue *q, struct message *m); /* nothing of it is left to do */
-/* Once all was replayed: what is known to be synced is done. The message may be freed. */
-void apply_end_of_replay(struct queue *q, struct message *m);
-Err apply_record(struct queue *q, const struct journal_record *record);
-void apply_message(struct queue *q, struct message *m, uint64_t position);
-void apply_settles(struct queue *q, uint64_t id, const uint32_t *numbers, size_t count);
