@@ -3,14 +3,14 @@
 
 /*
  * Administrators' commands on their way from `control` to the service that carries them out: words
- * as typed there, text and an exit code (sysexits) back, in as many pieces as it takes.
+ * as typed there, text and an exit code (sysexits) back.
  */
 
 #include "rpc/call.h"
 
 enum {
 	ADMIN_WORDS_MAX = 1024,
-	ADMIN_PIECE_MAX = 64 * 1024, /* octets of text in one answer */
+	ADMIN_PIECE_MAX = 64 * 1024, /* octets of text in a datagram; more is a memfd */
 };
 
 /*
@@ -24,7 +24,7 @@ MUST_USE Err admin_call(struct caller *c, uint16_t type, const Str *words, size_
 struct arena;
 MUST_USE Err admin_parse(struct cursor *c, struct arena *a, Str **ret, size_t *ret_count);
 
-/* Answers with the whole text, piece by piece. */
+/* Answers with the whole text. */
 struct server;
 struct ReplyTo;
 void admin_answer(struct server *s, const struct ReplyTo *to, Str text, int exit_code);

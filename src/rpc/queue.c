@@ -346,7 +346,7 @@ queue_parse_outcomes(struct cursor *c, struct arena *a, struct queue_outcome **r
 		o->status = cursor_str(c);
 		o->text = cursor_str(c);
 		o->remote = cursor_str(c);
-		if (c->bad || kind > QUEUE_RETURNED)
+		if (c->bad || kind > QUEUE_CRASHED)
 			return fail(ERR_PEER, "outcomes are cut");
 		o->kind = (enum queue_outcome_kind)kind;
 	}
@@ -421,4 +421,81 @@ queue_call_admin(struct caller *c, const Str *words, size_t count, int input, st
 	int *ret_exit)
 {
 	return admin_call(c, QUEUE_ADMIN, words, count, input, ret, ret_exit);
+}
+
+void
+queue_listed_write_recipient(struct buf *b, const struct queue_listed_recipient *r)
+{
+	buf_u32(b, r->number);
+	buf_u8(b, (uint8_t)r->state);
+	buf_u32(b, r->attempts);
+	buf_u64(b, (uint64_t)r->next.us);
+	buf_str(b, r->address);
+	buf_str(b, r->status);
+	buf_str(b, r->text);
+	buf_str(b, r->remote);
+}
+
+bool
+queue_listed_next(struct queue_listed *l, struct queue_listed_recipient *ret)
+{
+	struct cursor *c = &l->recipients;
+	struct queue_listed_recipient r;
+
+	if (l->recipient_count == 0)
+		return false;
+	l->recipient_count--;
+	r.number = cursor_u32(c);
+	r.state = (enum queue_listed_state)cursor_u8(c);
+	r.attempts = cursor_u32(c);
+	r.next.us = (int64_t)cursor_u64(c);
+	r.address = cursor_str(c);
+	r.status = cursor_str(c);
+	r.text = cursor_str(c);
+	r.remote = cursor_str(c);
+	if (c->bad || r.state > QUEUE_LISTED_SETTLED)
+		return false;
+	*ret = r;
+	return true;
+}
+
+void
+queue_listed_write(struct buf *b, const struct queue_listed *l)
+{
+	buf_u64(b, l->id);
+	buf_u64(b, l->size);
+	buf_str(b, l->sender);
+	buf_str(b, l->client);
+	buf_u64(b, (uint64_t)l->queued.us);
+	buf_u8(b, l->held);
+	buf_u8(b, l->active);
+	buf_u32(b, l->recipient_count);
+}
+
+bool
+queue_listed_parse(struct cursor *c, struct queue_listed *ret)
+{
+	struct queue_listed l, skipped;
+	struct queue_listed_recipient r;
+
+	if (cursor_done(c))
+		return false;
+	l.id = cursor_u64(c);
+	l.size = cursor_u64(c);
+	l.sender = cursor_str(c);
+	l.client = cursor_str(c);
+	l.queued.us = (int64_t)cursor_u64(c);
+	l.held = cursor_u8(c) != 0;
+	l.active = cursor_u8(c) != 0;
+	l.recipient_count = cursor_u32(c);
+	l.recipients = *c;
+	skipped = l;
+	while (queue_listed_next(&skipped, &r))
+		;
+	if (skipped.recipient_count > 0)
+		c->bad = true;
+	c->rest = skipped.recipients.rest;
+	c->bad |= skipped.recipients.bad;
+	*ret = l;
+	return !c->bad;
 }

@@ -118,6 +118,7 @@ enum queue_outcome_kind {
 	QUEUE_FAILED,    /* 5.x.x: bounce */
 	QUEUE_EXPANDED,  /* replaced by its members; no report */
 	QUEUE_RETURNED,  /* not tried (busy): give it again soon, no attempt counted */
+	QUEUE_CRASHED,   /* whoever tried it died of it, it seems; after two: LAST_TRY */
 };
 
 struct queue_outcome {
@@ -145,7 +146,10 @@ MUST_USE Err queue_call_expand(struct caller *c, uint64_t id, uint32_t number,
 /* The answer to QUEUE_JOB_SYNC. */
 MUST_USE Err queue_call_synced(struct caller *c, uint64_t checkpoint, bool success);
 
-/* verb and arguments as typed; the answer is text or JSON lines in ret. */
+/*
+ * verb and arguments as typed. list, show: the answer is queue_listed records; cat: the message;
+ * the others: text.
+ */
 MUST_USE Err queue_call_admin(struct caller *c, const Str *words, size_t count, int input,
 	struct buf *ret, int *ret_exit);
 
@@ -183,3 +187,34 @@ struct queue_expand {
 	bool done;
 };
 MUST_USE Err queue_parse_expand(struct cursor *c, struct arena *a, struct queue_expand *ret);
+
+/* A message as `list` and `show` tell of it. */
+enum queue_listed_state {
+	QUEUE_LISTED_WAITING,
+	QUEUE_LISTED_FAILED, /* the sender is about to be told */
+	QUEUE_LISTED_SETTLED,
+};
+
+struct queue_listed_recipient {
+	Str address;
+	uint32_t number;
+	enum queue_listed_state state;
+	uint32_t attempts;
+	Time next;                /* the next attempt; past: as soon as possible */
+	Str status, text, remote; /* of the last attempt */
+};
+
+struct queue_listed {
+	uint64_t id, size;
+	Str sender, client;
+	Time queued;
+	bool held, active;
+	uint32_t recipient_count;
+	struct cursor recipients; /* queue_listed_next */
+};
+
+void queue_listed_write(struct buf *b, const struct queue_listed *l); /* recipients follow */
+void queue_listed_write_recipient(struct buf *b, const struct queue_listed_recipient *r);
+/* The next message; false at the end, or when the records are cut (c is bad then). */
+bool queue_listed_parse(struct cursor *c, struct queue_listed *ret);
+bool queue_listed_next(struct queue_listed *l, struct queue_listed_recipient *ret);

@@ -21,7 +21,8 @@ struct slot {
 
 struct client {
 	enum service_id from;
-	int fd; /* -1 once it is gone: its place is free for a successor */
+	int fd;    /* -1 once it is gone: its place is free for a successor */
+	bool gone; /* and server_gone has not said so yet */
 	struct slot *slots;
 	uint32_t slot_count;
 };
@@ -74,6 +75,7 @@ static void
 cut_off(struct client *c)
 {
 	fd_drop(&c->fd);
+	c->gone = true;
 	for (uint32_t i = 0; i < c->slot_count; i++)
 		fd_drop(&c->slots[i].fd);
 }
@@ -290,6 +292,19 @@ server_answer(struct server *s, ReplyTo to, const Str *parts, size_t part_count,
 	for (size_t i = 0; i < part_count; i++)
 		all[i + 1] = parts[i];
 	return channel_send_now(c->slots[to.slot].fd, all, part_count + 1, fds, fd_count);
+}
+
+bool
+server_gone(struct server *s, uint16_t *ret)
+{
+	for (size_t i = 0; i < s->client_count; i++) {
+		if (!s->clients[i].gone)
+			continue;
+		s->clients[i].gone = false;
+		*ret = (uint16_t)i;
+		return true;
+	}
+	return false;
 }
 
 bool

@@ -61,5 +61,11 @@ MUST_USE Err server_take(struct server *s, Moment until, struct server_request *
 Err server_answer(struct server *s, ReplyTo to, const Str *parts, size_t part_count,
 	const int *fds, size_t fd_count);
 
+/*
+ * True once for each client whose process closed its channel: what was handed to it is not coming
+ * back. ret is ReplyTo.client of its requests.
+ */
+bool server_gone(struct server *s, uint16_t *ret);
+
 /* True once after a client broke the rules; says which service it was, for the log. */
 bool server_offender(struct server *s, enum service_id *ret);

@@ -22,6 +22,7 @@ enum {
 	QUEUE_TAKE_MAX = 64,                 /* parts taken at once */
 	QUEUE_RESULT_TEXT_MAX = 512,         /* octets of a result's text that are kept */
 	QUEUE_RETRY_MAX = 16,
+	QUEUE_SEGMENT_STANDARD = 64 * 1024 * 1024, /* octets of a journal segment */
 	QUEUE_CRASHES_MAX = 2, /* after as many, a message is to be handled with care */
 };
 
@@ -245,4 +246,5 @@ struct queue_figures {
 	size_t segments, segments_empty;
 	size_t damages; /* found at start */
 };
-struct queue_figures queue_figures(const struct queue *q);
+struct queue_figures queue_figures(const struct queue *q); /* walks through all messages */
+uint64_t queue_memory(const struct queue *q); /* octets of bodies at hand */

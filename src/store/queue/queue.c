@@ -184,7 +184,8 @@ take_in(struct queue *q, const struct queue_new *new, struct intake *in, uint64_
 	size = in->head.n + in->body.n;
 	if (!ops->fits(q->driver, size))
 		return fail(ERR_TEMP, "batch is full");
-	if (!ops->has_room(q->driver, size))
+	/* A bounce ends something that is here already; room is held back for it. */
+	if (new->settles_id == 0 && !ops->has_room(q->driver, size))
 		return (Err){ ERR_TEMP, ENOSPC, "the queue has no room" };
 	if (in->in_file)
 		TRY(save_file(q, new, in));

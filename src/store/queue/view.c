@@ -91,3 +91,9 @@ queue_figures(const struct queue *q)
 	f.segments_empty = journal.empty;
 	return f;
 }
+
+uint64_t
+queue_memory(const struct queue *q)
+{
+	return q->figures.memory;
+}
