@@ -74,12 +74,13 @@ void
 load_report(FILE *out, int64_t started, int64_t *delays, size_t count)
 {
 	double seconds = (double)(load_now_us() - started) / 1e6;
+	size_t middle = count / 2, late = count * 99 / 100;
 	double at[] = { 0, 0, 0 };
 
 	qsort(delays, count, sizeof(*delays), compare);
 	if (count > 0) {
-		at[0] = (double)delays[count / 2] / 1e3;
-		at[1] = (double)delays[count * 99 / 100] / 1e3;
+		at[0] = (double)delays[middle] / 1e3;
+		at[1] = (double)delays[late] / 1e3;
 		at[2] = (double)delays[count - 1] / 1e3;
 	}
 	fprintf(out,

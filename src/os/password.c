@@ -155,8 +155,8 @@ verify_crypt(Str hash, Str password, bool *ret)
 	if (failed(str_c(password, phrase, sizeof(phrase))))
 		return OK; /* crypt(3) cannot have hashed a NUL */
 	data = memory_get(sizeof(*data));
-	got = crypt_r(phrase, setting, data);
-	*ret = got != NULL && got[0] != '*' && same(str_from(got), hash);
+	got = crypt_rn(phrase, setting, data, (int)sizeof(*data));
+	*ret = got != NULL && same(str_from(got), hash);
 	explicit_bzero(phrase, sizeof(phrase));
 	explicit_bzero(data, sizeof(*data));
 	free(data);
