@@ -31,8 +31,15 @@ data_set_config(const char *config)
 const char *
 data_config(void)
 {
+	static char own[PATH_MAX];
+
 	if (chosen.config != NULL)
 		return chosen.config;
+	if (chosen.folder != NULL) {
+		snprintf(own, sizeof(own), "%s/posthorn.conf", chosen.folder);
+		if (access(own, R_OK) == 0)
+			return own;
+	}
 	return access(STANDARD_CONFIG, R_OK) == 0 ? STANDARD_CONFIG : NULL;
 }
 

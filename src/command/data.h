@@ -13,5 +13,8 @@ void data_set_config(const char *config);
  */
 const char *data_folder(void);
 
-/* The configuration's path, or NULL when there is none. */
+/*
+ * The configuration's path: --config, what `posthorn try` left in --dir, or /etc/posthorn/posthorn.conf;
+ * NULL when there is none.
+ */
 const char *data_config(void);

@@ -6,6 +6,7 @@
 int command_account(int argc, char **argv);
 int command_alias(int argc, char **argv);
 int command_apply(int argc, char **argv);
+int command_config(int argc, char **argv);
 int command_domain(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_serve(int argc, char **argv);
@@ -15,6 +16,8 @@ const struct command command_table[] = {
 	{ "serve", "[--config FILE]", "run the mail system", command_serve },
 	{ "try", "[--dir DIR] [--port-base N] [--domain NAME]... [--user ADDRESS:PASSWORD]...",
 		"run all of it unprivileged on loopback, in one directory", command_try },
+	{ "config", "check|show|explain", "check and explain the configuration",
+		command_config },
 	{ "domain", "add|remove NAME | list", "which domains are ours", command_domain },
 	{ "account", "add|passwd|disable|enable|remove ADDRESS | list",
 		"who has a mailbox here", command_account },

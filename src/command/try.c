@@ -3,10 +3,12 @@
 #include "base/buf.h"
 #include "command/command.h"
 #include "os/clock.h"
+#include "os/file.h"
 #include "os/password.h"
 #include "rpc/control.h"
 #include "service/master/master.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -38,6 +40,7 @@ try {
 	struct user *users;
 	size_t user_count;
 	const char *dns, *relay_to, *config;
+	Str text; /* the whole configuration */
 	int ready_fd;
 	bool chosen; /* users were given: print less */
 	char program[PATH_MAX];
@@ -305,11 +308,25 @@ print_welcome(const struct try *t)
 	fflush(stdout);
 }
 
+/* For other commands with --dir: `doctor`, `config show`. */
+static void
+keep_config(const struct try *t)
+{
+	char path[PATH_MAX];
+	Err e = OK;
+
+	if (snprintf(path, sizeof(path), "%s/posthorn.conf", t->dir) < (int)sizeof(path))
+		e = file_replace(AT_FDCWD, path, 0600, t->text);
+	if (failed(e))
+		fprintf(stderr, "posthorn try: %s: %s\n", path, e.what);
+}
+
 static void
 when_ready(void *arg)
 {
 	struct try *t = arg;
 
+	keep_config(t);
 	make_accounts(t);
 	print_welcome(t);
 }
@@ -342,7 +359,8 @@ command_try(int argc, char **argv)
 	}
 	if (!write_config(&t, &config))
 		return EX_NOINPUT;
-	master.text = buf_view(&config);
+	t.text = buf_view(&config);
+	master.text = t.text;
 	master.ready_fd = t.ready_fd;
 	return master_run(&master);
 }

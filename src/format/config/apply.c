@@ -116,24 +116,39 @@ last_word(const char *path)
 	return dot == STR_NONE ? s : str_from_at(s, dot + 1);
 }
 
-const struct setting *
-config_nearest(const struct setting *const *tables, Str path)
+Str
+config_nearest(const struct setting *const *tables, Str word)
 {
-	size_t best = tolerance(path) + 1;
-	const struct setting *nearest = NULL;
+	size_t best = tolerance(word) + 1;
+	Str nearest = S("");
 
 	for (; *tables != NULL; tables++)
 		for (const struct setting *s = *tables; s->path != NULL; s++) {
-			size_t whole = distance(path, str_from(s->path));
-			size_t last = distance(path, last_word(s->path));
-			size_t d = whole < last ? whole : last;
+			struct cursor c = cursor_of(str_from(s->path));
+			const Str ways[] = { str_from(s->path), last_word(s->path),
+				cursor_until(&c, '.') };
 
-			if (d >= best || d >= path.n)
-				continue;
-			best = d;
-			nearest = s;
+			for (size_t i = 0; i < COUNT(ways); i++) {
+				size_t d = distance(word, ways[i]);
+
+				if (d >= best || d >= word.n)
+					continue;
+				best = d;
+				nearest = ways[i];
+			}
 		}
 	return nearest;
+}
+
+/* A setting whose last word is this one, in some block. */
+static const struct setting *
+find_elsewhere(const struct setting *const *tables, Str word)
+{
+	for (; *tables != NULL; tables++)
+		for (const struct setting *s = *tables; s->path != NULL; s++)
+			if (str_eq(last_word(s->path), word))
+				return s;
+	return NULL;
 }
 
 static void
@@ -149,8 +164,8 @@ report_unknown(const struct setting *const *tables, Str parent, const struct con
 			STR_ARG(near));
 		return;
 	}
-	elsewhere = config_nearest(tables, word->text);
-	if (elsewhere != NULL && str_eq(last_word(elsewhere->path), word->text))
+	elsewhere = find_elsewhere(tables, word->text);
+	if (elsewhere != NULL)
 		config_errors_add(errors, word->line, word->column,
 			"unknown word \"%.*s\" here; its place is %s", STR_ARG(word->text),
 			elsewhere->path);
@@ -229,8 +244,8 @@ config_check(const struct config_tree *tree, const struct setting *const *tables
 	return errors->n == before ? OK : fail(ERR_PEER, "configuration has errors");
 }
 
-static const struct config_entry *
-find_path(const struct config_tree *tree, const char *path)
+const struct config_entry *
+config_find(const struct config_tree *tree, const char *path)
 {
 	struct cursor c = cursor_of(str_from(path));
 	const struct config_entry *entry = NULL;
@@ -404,7 +419,7 @@ config_apply(const struct config_tree *tree, const struct setting *table, struct
 	uint32_t before = errors->n;
 
 	for (; table->path != NULL; table++) {
-		const struct config_entry *entry = find_path(tree, table->path);
+		const struct config_entry *entry = config_find(tree, table->path);
 		void *at = (char *)values + table->offset;
 
 		if (entry == NULL || (entry->args == NULL && entry->block))

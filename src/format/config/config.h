@@ -107,5 +107,11 @@ MUST_USE Err config_check(const struct config_tree *tree, const struct setting *
 MUST_USE Err config_apply(const struct config_tree *tree, const struct setting *table,
 	struct arena *a, void *values, struct config_errors *errors);
 
-/* The word of the tables nearest to this path (for `config explain`), or NULL when none is near. */
-const struct setting *config_nearest(const struct setting *const *tables, Str path);
+/* The statement of a path such as "listen.imap", or NULL when it is not there. */
+const struct config_entry *config_find(const struct config_tree *tree, const char *path);
+
+/*
+ * The path, last word of a path or name of a block that is nearest to this one, for `config
+ * explain`; "" when none is near.
+ */
+Str config_nearest(const struct setting *const *tables, Str word);

@@ -109,6 +109,14 @@ master_config_read(const struct master_options *options, struct master_config *r
 	return OK;
 }
 
+Err
+master_config_fill(const struct master_config *c, const struct setting *table, void *values)
+{
+	struct config_errors errors = { .arena = c->arena };
+
+	return fill_values(c, table, &errors, values);
+}
+
 void
 master_config_free(struct master_config *c)
 {

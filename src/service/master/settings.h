@@ -22,6 +22,10 @@ MUST_USE Err master_config_read(const struct master_options *options,
 	struct master_config *ret);
 void master_config_free(struct master_config *c);
 
+/* The values of one table: what the file says over the defaults. */
+MUST_USE Err master_config_fill(const struct master_config *c, const struct setting *table,
+	void *values);
+
 /* The settings of one service, packed. */
 MUST_USE Err master_config_pack(const struct master_config *c, const struct setting *table,
 	struct buf *ret);
