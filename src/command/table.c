@@ -9,6 +9,7 @@ int command_apply(int argc, char **argv);
 int command_config(int argc, char **argv);
 int command_domain(int argc, char **argv);
 int command_dump(int argc, char **argv);
+int command_queue(int argc, char **argv);
 int command_serve(int argc, char **argv);
 int command_try(int argc, char **argv);
 
@@ -23,6 +24,8 @@ const struct command command_table[] = {
 		"who has a mailbox here", command_account },
 	{ "alias", "add|remove ADDRESS [MEMBER]... | list", "addresses that stand for others",
 		command_alias },
+	{ "queue", "[list | show ID | cat ID | flush [ID] | hold|release|remove ID...|all]",
+		"what waits to be delivered", command_queue },
 	{ "dump", "", "print the whole directory as text", command_dump },
 	{ "apply", "[--dry-run] FILE", "make the directory what a dump says", command_apply },
 	{ NULL, NULL, NULL, NULL },
