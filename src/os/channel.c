@@ -14,6 +14,15 @@ channel_pair(int ret[2])
 	return OK;
 }
 
+void
+channel_widen(int fd)
+{
+	int privileged = 4 * 1024 * 1024, allowed = 208 * 1024; /* net.core.wmem_max as shipped */
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &privileged, sizeof(privileged)) != 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &allowed, sizeof(allowed));
+}
+
 Err
 channel_stream_pair(int ret[2])
 {

@@ -24,6 +24,9 @@ struct channel_message {
 /* Both ends close on exec. ERR_TEMP when out of descriptors. */
 MUST_USE Err channel_pair(int ret[2]);
 
+/* Gives this end as much room for what is under way as the kernel lets us. */
+void channel_widen(int fd);
+
 /* The same as a stream of bytes, for a session that another process carries. */
 MUST_USE Err channel_stream_pair(int ret[2]);
 

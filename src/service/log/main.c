@@ -25,7 +25,7 @@
 #include <time.h>
 
 enum {
-	GATHER = 20,                  /* ms: one wake-up and one write for what comes in it */
+	GATHER = 5,                   /* ms: one wake-up and one write for what comes in it */
 	LINES_MAX = 1024 * 1024,      /* octets gathered for one write */
 	FILE_MAX = 256 * 1024 * 1024, /* octets; then the file is put aside as .1 */
 	DATAGRAM_MAX = LOG_LINE_MAX + 64,

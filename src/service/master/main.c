@@ -140,6 +140,7 @@ connect_to(struct master *m, struct process *p, struct process *server)
 
 	TRY(channel_pair(pair));
 	ours = pair[0];
+	channel_widen(ours);
 	*w = (struct wire){ p, server, pair[1] };
 	if (server->channel >= 0 && failed(hand_server_end(w)))
 		server->ready = false; /* it is dying; its successor gets the end */
