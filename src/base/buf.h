@@ -31,7 +31,7 @@ MUST_USE Err buf_check(const struct buf *b); /* ERR_LIMIT when bad */
 void buf_put(struct buf *b, Str s);
 void buf_put_c(struct buf *b, const char *c);
 void buf_put_char(struct buf *b, char c);
-void buf_put_crlf(struct buf *b, Str s); /* each LF becomes CRLF */
+void buf_put_crlf(struct buf *b, Str s);     /* each LF becomes CRLF */
 void buf_put_u64(struct buf *b, uint64_t n); /* decimal */
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 void buf_vprintf(struct buf *b, const char *format, va_list args) PRINTF_LIKE(2, 0);

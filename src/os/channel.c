@@ -17,7 +17,8 @@ channel_pair(int ret[2])
 void
 channel_widen(int fd)
 {
-	int privileged = 4 * 1024 * 1024, allowed = 208 * 1024; /* net.core.wmem_max as shipped */
+	int privileged = 4 * 1024 * 1024,
+	    allowed = 208 * 1024; /* net.core.wmem_max as shipped */
 
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &privileged, sizeof(privileged)) != 0)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &allowed, sizeof(allowed));

@@ -247,4 +247,4 @@ struct queue_figures {
 	size_t damages; /* found at start */
 };
 struct queue_figures queue_figures(const struct queue *q); /* walks through all messages */
-uint64_t queue_memory(const struct queue *q); /* octets of bodies at hand */
+uint64_t queue_memory(const struct queue *q);              /* octets of bodies at hand */
