@@ -11,6 +11,7 @@ int command_domain(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_queue(int argc, char **argv);
 int command_serve(int argc, char **argv);
+int command_trace(int argc, char **argv);
 int command_try(int argc, char **argv);
 
 const struct command command_table[] = {
@@ -28,5 +29,6 @@ const struct command command_table[] = {
 		"what waits to be delivered", command_queue },
 	{ "dump", "", "print the whole directory as text", command_dump },
 	{ "apply", "[--dry-run] FILE", "make the directory what a dump says", command_apply },
+	{ "trace", "ID|MESSAGE-ID|last", "the life of a message, from the log", command_trace },
 	{ NULL, NULL, NULL, NULL },
 };

@@ -71,3 +71,30 @@ def test_config_explain():
 def test_usage(words):
     done = posthorn(*words, check=False)
     assert done.returncode == 64 and "usage: posthorn config" in done.stderr
+
+
+def test_trace_tells_the_life_of_a_message(mail):
+    mail.send("x@far.example", ["anna@example.org"], "Message-ID: <one@far.example>\r\nSubject: one\r\n\r\n")
+    mail.send("x@far.example", ["ben@example.org"], "Message-ID: <two@far.example>\r\nSubject: two\r\n\r\n")
+    mail.wait_log(r"removed", count=2)
+    by_id = mail.command("trace", "<one@far.example>")
+    assert "to=<anna@example.org>" in by_id and "status=sent" in by_id and "ben@" not in by_id
+    queue_id = re.search(r"\]: ([0-9A-F]+): ", by_id)[1]
+    assert mail.command("trace", queue_id) == mail.command("trace", "one@far.example") == by_id
+    assert "to=<ben@example.org>" in mail.command("trace", "last")
+    lines = json.loads(mail.command("trace", "--json", queue_id))
+    assert {line["queue"] for line in lines} == {queue_id}
+    assert {"smtpd", "deliver", "queue"} <= {line["service"] for line in lines}
+    unknown = mail.command("trace", "nobody@far.example", check=False)
+    assert unknown.returncode == 65 and "no such message" in unknown.stderr
+
+
+def test_trace_follows_the_bounce(make_mail, smtp_peer):
+    peer = smtp_peer(replies={"RCPT": "550 5.1.1 nobody of that name"})
+    mail = make_mail(relay_to=peer.address)
+    mail.submit("anna@example.org", ["gone@far.example"], "Message-ID: <b@x>\r\nSubject: b\r\n\r\n")
+    mail.wait_messages("anna@example.org", 1)
+    mail.wait_log(r"removed", count=2)
+    trace = mail.command("trace", "b@x")
+    assert "status=bounced" in trace
+    assert "to=<anna@example.org>" in trace and "from=<>" in trace
