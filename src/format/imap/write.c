@@ -112,11 +112,25 @@ imap_write_mailbox(struct buf *b, Str name, bool utf8)
 		imap_write_astring(b, buf_view(&wire), false);
 }
 
+static void
+put_digits(char *to, size_t count, int number)
+{
+	for (; count > 0; number /= 10)
+		to[--count] = (char)('0' + number % 10);
+}
+
 void
 imap_write_date_time(struct buf *b, Time t)
 {
+	/* Written by hand: a listing of a large folder asks for one of these per message. */
+	char text[] = "\"00-Jan-0000 00:00:00 +0000\"";
 	struct civil c = time_to_civil(t);
 
-	buf_printf(b, "\"%02d-%s-%04d %02d:%02d:%02d +0000\"", c.day,
-		imap_month_names[c.month - 1], c.year, c.hour, c.minute, c.second);
+	put_digits(text + 1, 2, c.day);
+	memcpy(text + 4, imap_month_names[c.month - 1], 3);
+	put_digits(text + 8, 4, c.year);
+	put_digits(text + 13, 2, c.hour);
+	put_digits(text + 16, 2, c.minute);
+	put_digits(text + 19, 2, c.second);
+	buf_put(b, str_from(text));
 }

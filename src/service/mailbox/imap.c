@@ -171,6 +171,10 @@ write_answer(struct imap_session *s, Str tag, const struct imap_command *cmd)
 static void
 tidy(struct imap_session *s)
 {
+	if (arena_used(s->arena) > SESSION_KEEP) {
+		arena_free(s->arena);
+		s->arena = arena_new(SESSION_ARENA_MAX);
+	}
 	arena_reset(s->arena);
 	imap_reader_next(&s->reader);
 	session_spool_done(&s->spool);
@@ -239,8 +243,10 @@ part(struct imap_session *s, Err e)
 		buf_put(&s->out, S("* BYE Autologout; idle for too long\r\n"));
 	else if (failed(e) && e.kind != ERR_GONE)
 		buf_put(&s->out, S("* BYE Something failed here; connect again\r\n"));
-	if (failed(session_flush(s)) || failed(conn_flush(s->conn)))
-		return;
+	e = session_flush(s);
+	if (!failed(e))
+		e = conn_flush(s->conn);
+	(void)e.kind;
 	log_event(LOG_LEVEL_INFO, "imap.disconnect", F_WORDS("words", S("disconnect")),
 		F_ADDR("user", s->open->address), F_STR("client", s->open->peer),
 		F_SESSION(s->open->session));

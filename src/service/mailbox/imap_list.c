@@ -261,6 +261,8 @@ session_status(struct imap_session *s, const struct imap_command *cmd)
 	bool ok;
 
 	TRY(session_find(s, cmd->status.mailbox, "NONEXISTENT", &folder, &ok));
+	/* RFC 7162, 3.1: who asks for mod-sequences understands them. */
+	s->condstore = s->condstore || (cmd->status.items & IMAP_STATUS_HIGHESTMODSEQ) != 0;
 	if (ok)
 		write_status(s, &folder, cmd->status.items);
 	return OK;

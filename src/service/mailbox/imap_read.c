@@ -65,17 +65,22 @@ read_message(struct imap_session *s, uint64_t size)
 	return spool->fd >= 0 ? memfd_seal(spool->fd) : OK;
 }
 
-/* Would this message be taken? Answered before it is sent, when the client waits for that. */
+/*
+ * Would this message be taken? Worth asking while the client still waits for our word; one that
+ * does not wait is read first and answered when its command is served.
+ */
 static Err
 check_append(struct imap_session *s, const struct imap_append *append, bool *ret_ok)
 {
 	struct mailbox_folder folder;
 
-	*ret_ok = false;
-	if (append->size > SESSION_APPEND_MAX) {
+	*ret_ok = append->size <= SESSION_APPEND_MAX;
+	if (!*ret_ok) {
 		refuse(s, SESSION_NO, "TOOBIG", "Message is too large");
 		return OK;
 	}
+	if (!imap_reader_literal(&s->reader).sync)
+		return OK;
 	TRY(session_find(s, append->mailbox, "TRYCREATE", &folder, ret_ok));
 	if (!*ret_ok)
 		refuse(s, s->status, "TRYCREATE", s->text);

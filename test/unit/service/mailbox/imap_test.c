@@ -409,6 +409,16 @@ test_folders(void **state)
 					 "< d NO [CANNOT] Mailbox name is not allowed\n"
 					 "> e SELECT \"\"\n"
 					 "< e NO [NONEXISTENT] No such mailbox\n" },
+		{ "INBOX keeps its name and gives its mail away",
+			"! mail\n"
+			"> a RENAME INBOX Old\n"
+			"< a OK RENAME completed\n"
+			"> b STATUS Old (MESSAGES)\n"
+			"< * STATUS Old (MESSAGES 1)\n"
+			"< b OK STATUS completed\n"
+			"> c STATUS inbox (MESSAGES)\n"
+			"< * STATUS INBOX (MESSAGES 0)\n"
+			"< c OK STATUS completed\n" },
 		{ "special use", "> a CREATE Mine (USE (\\Sent))\n"
 				 "< a OK CREATE completed\n"
 				 "> b CREATE Mine2 (USE (\\Frob))\n"
