@@ -58,8 +58,8 @@ struct folder {
 
 	bool listed; /* local: what lies in new/ is on its way to cur/ */
 
-	int64_t seen_new,
-		seen_cur; /* local: times of the folders on disk that we know, ns; 0: none */
+	/* local: times of new/ and cur/ up to which we know them, ns; 0: none */
+	int64_t seen_new, seen_cur;
 };
 
 struct view {

@@ -730,7 +730,7 @@ test_SD_189_new_mail_moves_to_cur_when_seen(void **state)
 	reopen(p);
 	assert_int_equal(1, count_files(p, "*/Maildir/cur/*:2,FS"));
 	assert_int_equal(1, count_files(p, "*/Maildir/*/*"));
-	assert_int_equal(0, count_files(p, "*/tmp/*"));
+	assert_int_equal(0, count_files(p, "*/Maildir/tmp/*"));
 }
 
 static void
