@@ -25,7 +25,7 @@ find_facts(struct arena *a)
 	gethostname(host, sizeof(host) - 1);
 	if (facts == NULL || failed(arena_copy(a, str_from(host), &name)))
 		abort();
-	facts[0] = (struct setting_fact){ "@hostname", name };
+	facts[0] = (struct setting_fact){ "@hostname@", name };
 	return facts;
 }
 
