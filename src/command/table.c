@@ -10,6 +10,7 @@ int command_config(int argc, char **argv);
 int command_domain(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_queue(int argc, char **argv);
+int command_sendmail(int argc, char **argv);
 int command_serve(int argc, char **argv);
 int command_trace(int argc, char **argv);
 int command_try(int argc, char **argv);
@@ -27,6 +28,8 @@ const struct command command_table[] = {
 		command_alias },
 	{ "queue", "[list | show ID | cat ID | flush [ID] | hold|release|remove ID...|all]",
 		"what waits to be delivered", command_queue },
+	{ "sendmail", "[-t] [-i] [-f ADDRESS] [-F NAME] [ADDRESS]...",
+		"send a message from a program, as /usr/sbin/sendmail does", command_sendmail },
 	{ "dump", "", "print the whole directory as text", command_dump },
 	{ "apply", "[--dry-run] FILE", "make the directory what a dump says", command_apply },
 	{ "trace", "ID|MESSAGE-ID|last", "the life of a message, from the log", command_trace },

@@ -260,6 +260,8 @@ take_turn(struct start *s, struct server *server, struct channel_message *messag
 		server_add_client(server, m.service, channel_take_fd(message, 0));
 	else if (m.role == START_SERVE && message->fd_count == 1)
 		keep_handed(s, &m, channel_take_fd(message, 0));
+	else if (m.role == START_DROP && s->drop != NULL && message->fd_count == 1)
+		s->drop(s->drop_arg, &m, channel_take_fd(message, 0));
 }
 
 void

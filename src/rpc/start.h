@@ -23,7 +23,16 @@ enum start_role {
 	START_READY,  /* from the service: it serves */
 	START_RETIRE, /* from the service: it takes no new work; time for a successor */
 	START_DETACH, /* from the service: it asks nobody any more, and lives on for what it has */
+	START_DROP,    /* to submit: a file left by a local program; the service says DROPPED */
+	START_DROPPED, /* from submit: what became of it */
 	START_STOP,
+};
+
+/* START_DROPPED: the file may go, must wait, or is no message. In the field `allow`. */
+enum start_dropped {
+	START_DROPPED_TAKEN,
+	START_DROPPED_LATER,
+	START_DROPPED_REFUSED,
 };
 
 /* One datagram on the channel to `master`, either way. */
@@ -32,9 +41,9 @@ struct start_message {
 	enum service_id service;
 	uint32_t instance;
 	Str name;
-	Str bytes;      /* GO: settings */
-	uint32_t allow; /* GO: what the walls let through */
-	uint32_t user, group;
+	Str bytes;            /* GO: settings; DROP, DROPPED: name of the file */
+	uint32_t allow;       /* GO: what the walls let through; DROPPED: enum start_dropped */
+	uint32_t user, group; /* DROP: user is the owner of the file, name that of the user */
 	bool weak;
 };
 void start_message_write(struct buf *b, const struct start_message *m);
@@ -65,6 +74,9 @@ struct start {
 	Str settings;        /* packed */
 	struct wall wall;    /* what the table says; folders are filled in by start_walls */
 	bool stopping;
+	/* `submit` alone: takes a file that a local program left. The fd is its own. */
+	void (*drop)(void *drop_arg, const struct start_message *m, int fd);
+	void *drop_arg;
 };
 
 /* Takes everything up to GO. Exits with a message when master is not there. */

@@ -56,8 +56,12 @@ mime_trace_write_received(struct buf *b, const struct mime_received *r)
 		put_from(b, r);
 	buf_put(b, S("by "));
 	put_safe(b, r->by);
-	buf_put(b, S(" (Posthorn) with "));
-	put_safe(b, r->with);
+	if (r->with.n > 0) {
+		buf_put(b, S(" (Posthorn) with "));
+		put_safe(b, r->with);
+	} else {
+		buf_printf(b, " (Posthorn, from userid %u)", r->user);
+	}
 	buf_put(b, S(" id "));
 	put_safe(b, r->id);
 	if (r->recipient.n > 0) {

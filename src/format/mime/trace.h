@@ -16,7 +16,8 @@ struct mime_received {
 	Str peer; /* address as text, "192.0.2.1" or "IPv6:2001:db8::1"; empty: by one of ours */
 	Str tls;  /* "TLSv1.3 with cipher ..."; empty: none */
 	Str by;   /* our name */
-	Str with; /* "ESMTPS" ... (RFC 3848) */
+	Str with; /* "ESMTPS" ... (RFC 3848); empty: left in the drop folder by a program of `user` */
+	uint32_t user;
 	Str id;
 	Str recipient; /* empty when there are several (RFC 5321, 7.2) */
 	struct mime_date when;

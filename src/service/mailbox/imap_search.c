@@ -77,7 +77,7 @@ reads_envelope(const struct imap_search_key *key)
 	return false;
 }
 
-/* NOLINTBEGIN(misc-no-recursion): no deeper than IMAP_SEARCH_DEPTH_MAX */
+/* The parser has limited the depth. NOLINTNEXTLINE(misc-no-recursion) */
 static Err
 prepare(struct searching *q, struct imap_search_key *key)
 {
@@ -98,8 +98,6 @@ prepare(struct searching *q, struct imap_search_key *key)
 	}
 	return OK;
 }
-
-/* NOLINTEND(misc-no-recursion) */
 
 /* ---- single keys ---- */
 
@@ -351,10 +349,9 @@ match_simple(struct searching *q, const struct imap_search_key *key)
 
 /* ---- the tree ---- */
 
-/* NOLINTBEGIN(misc-no-recursion): no deeper than IMAP_SEARCH_DEPTH_MAX */
 static enum verdict match(struct searching *q, const struct imap_search_key *key);
 
-/* All of a list: one NO decides. */
+/* All of a list: one NO decides. NOLINTNEXTLINE(misc-no-recursion) */
 static enum verdict
 match_all(struct searching *q, const struct imap_search_key *key)
 {
@@ -369,6 +366,7 @@ match_all(struct searching *q, const struct imap_search_key *key)
 	return all;
 }
 
+/* The parser has limited the depth. NOLINTNEXTLINE(misc-no-recursion) */
 static enum verdict
 match(struct searching *q, const struct imap_search_key *key)
 {
@@ -390,8 +388,6 @@ match(struct searching *q, const struct imap_search_key *key)
 	}
 }
 
-/* NOLINTEND(misc-no-recursion) */
-
 /* ---- the walk ---- */
 
 /* One that memory could not decide. */
@@ -402,7 +398,6 @@ look_closer(struct searching *q, const struct mailbox_row *row, struct arena *a)
 	struct mime_envelope envelope;
 	enum verdict v = MAYBE;
 
-	q->err = OK;
 	if (row != NULL && row->gone)
 		return OK;
 	q->envelope = &nothing;
@@ -413,17 +408,20 @@ look_closer(struct searching *q, const struct mailbox_row *row, struct arena *a)
 		v = match_all(q, q->search->keys);
 	if (v == MAYBE) {
 		q->depth = WITH_BYTES;
+		q->err = OK;
 		session_body_set(&q->body, q->s->view->messages[q->place].uid);
 		v = match_all(q, q->search->keys);
 		/* A message that is gone or cannot be read is not found; a lost lease ends all. */
-		if (failed(q->err))
+		if (failed(q->err)) {
+			if (q->err.kind == ERR_GONE)
+				return q->err;
 			v = NO;
+		}
 	}
 	q->depth = IN_MEMORY;
-	q->envelope = NULL;
 	if (v == YES)
 		q->found[q->count++] = q->place;
-	return q->err.kind == ERR_GONE ? q->err : OK;
+	return OK;
 }
 
 /* The places from `at` on: n of them; those still undecided with their ENVELOPEs at hand. */

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "os/spawn.h"
 #include "rpc/log.h"
+#include "service/master/drop.h"
 #include "service/master/place.h"
 #include "service/master/table.h"
 
@@ -75,6 +76,7 @@ struct master {
 	size_t process_count;
 	struct wire wires[WIRES_MAX];
 	struct process client_of_log; /* ourselves */
+	struct drop *drop;            /* NULL: nobody watches the drop folder */
 	struct detached *detached;
 	size_t detached_count;
 	bool told_ready;
@@ -285,6 +287,8 @@ bury(struct master *m)
 				continue;
 			if (!m->stopping && (!(p->retired || p->retiring) || status != 0))
 				tell_end(p, status);
+			if (p->service == SERVICE_SUBMIT && m->drop != NULL)
+				drop_forget(m->drop);
 			p->pid = 0;
 			p->ready = false;
 			fd_drop(&p->channel);
@@ -361,6 +365,14 @@ next_start(const struct master *m)
 	return next;
 }
 
+static Moment
+next_wake(const struct master *m)
+{
+	Moment start = next_start(m);
+
+	return m->drop != NULL && drop_next(m->drop).ms < start.ms ? drop_next(m->drop) : start;
+}
+
 static void
 tell_ready(struct master *m)
 {
@@ -395,7 +407,7 @@ detach(struct master *m, struct process *p)
 static void
 hear(struct master *m, struct process *p)
 {
-	char buffer[256];
+	char buffer[512];
 	struct channel_message message;
 	struct start_message said;
 	struct cursor c;
@@ -411,11 +423,16 @@ hear(struct master *m, struct process *p)
 		return;
 	if (said.role == START_READY) {
 		p->ready = true;
+		if (p->service == SERVICE_SUBMIT && m->drop != NULL)
+			drop_forget(m->drop);
 		tell_ready(m);
 	} else if (said.role == START_RETIRE) {
 		p->retiring = true;
 	} else if (said.role == START_DETACH && (p->retiring || p->retired)) {
 		detach(m, p);
+	} else if (said.role == START_DROPPED && p->service == SERVICE_SUBMIT &&
+		   m->drop != NULL) {
+		drop_answer(m->drop, said.bytes, (enum start_dropped)said.allow);
 	}
 }
 
@@ -454,22 +471,39 @@ hear_signals(struct master *m)
 	bury(m);
 }
 
+/* Local programs' messages go to `submit`; while it is not there they wait. */
+static void
+look_for_drops(struct master *m)
+{
+	int channel = -1;
+
+	for (size_t i = 0; i < m->process_count; i++)
+		if (m->processes[i].service == SERVICE_SUBMIT && m->processes[i].ready)
+			channel = m->processes[i].channel;
+	drop_look(m->drop, channel);
+}
+
 /* Waits for something to happen, at most until the time given. */
 static void
 turn(struct master *m, Moment until)
 {
-	struct pollfd polled[PROCESSES_MAX + 1];
+	struct pollfd polled[PROCESSES_MAX + 2];
 
 	for (size_t i = 0; i < m->process_count; i++)
 		polled[i] = (struct pollfd){ .fd = m->processes[i].channel, .events = POLLIN };
 	polled[m->process_count] = (struct pollfd){ .fd = m->signals, .events = POLLIN };
-	if (poll(polled, m->process_count + 1, moment_left(until)) <= 0)
+	polled[m->process_count + 1] =
+		(struct pollfd){ .fd = m->drop == NULL ? -1 : drop_fd(m->drop),
+			.events = POLLIN };
+	if (poll(polled, m->process_count + 2, moment_left(until)) <= 0)
 		return;
 	for (size_t i = 0; i < m->process_count; i++)
 		if (polled[i].revents != 0)
 			hear(m, &m->processes[i]);
 	if (polled[m->process_count].revents != 0)
 		hear_signals(m);
+	if (polled[m->process_count + 1].revents != 0)
+		look_for_drops(m);
 }
 
 static bool
@@ -580,10 +614,14 @@ run(struct master *m)
 	list_processes(m);
 	open_own_log(m);
 	start_due(m);
+	m->drop = drop_new(m->place.data);
 	while (!m->stopping) {
-		turn(m, next_start(m));
+		turn(m, next_wake(m));
 		start_due(m);
+		if (m->drop != NULL && moment_past(drop_next(m->drop)))
+			look_for_drops(m);
 	}
+	drop_free(TAKE(m->drop));
 	log_event(LOG_LEVEL_INFO, "master.stopping", F_WORDS("what", S("stopping")));
 	while (m->detached_count > 0)
 		forget_detached(m, m->detached[0].pid);

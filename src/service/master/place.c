@@ -78,6 +78,10 @@ open_data(const char *path, struct place *p)
 	if (fd < 0)
 		return complain(fail_sys(ERR_PERM, "cannot open the data folder"), path, NULL);
 	p->data = fd;
+	/* People may reach the drop folder; the others are closed to them one by one. */
+	if (fchmod(fd, 0711) != 0)
+		return complain(fail_sys(ERR_PERM, "cannot set the mode of the data folder"),
+			path, NULL);
 	/* The kernel holds the lock, so a killed server leaves none behind. */
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
 		return complain(fail_sys(ERR_PERM, "a server is running here already"), path,

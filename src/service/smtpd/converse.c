@@ -13,7 +13,6 @@
 #include "service/smtpd/message.h"
 #include "service/smtpd/smtpd.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -108,20 +107,6 @@ reject_address(struct talk *t, Str stage, const char *code, Str address, const c
 
 /* ---- Greeting ---- */
 
-static void
-put_session_id(struct buf *b)
-{
-	static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-	static atomic_uint count;
-	uint64_t number = (uint64_t)clock_wall().us << 8;
-
-	/* microsecond, process and count: two of them never meet */
-	number |= atomic_fetch_add_explicit(&count, 1, memory_order_relaxed) & 0xff;
-	number = number * 0x9e3779b1 + (uint64_t)getpid();
-	for (int i = 0; i < 13; i++, number >>= 5)
-		buf_put_char(b, digits[number & 31]);
-}
-
 /*
  * What every line about this client begins with. All of it stands in t->names, whose Strs are made
  * when nothing more is added.
@@ -133,7 +118,7 @@ find_name(struct talk *t)
 	size_t name_at, name_n, peer_n;
 	Err e;
 
-	put_session_id(&t->names);
+	smtpd_put_session_id(&t->names);
 	name_at = t->names.n;
 	e = smtpd_clients_name(t->smtpd->clients, t->asker->resolver, t->asker->arena, t->ip,
 		&t->names);

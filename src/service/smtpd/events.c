@@ -1,9 +1,27 @@
 /* SPDX-License-Identifier: ISC */
 #include "service/smtpd/events.h"
 
+#include "os/clock.h"
+
+#include <stdatomic.h>
+
 enum {
 	WORDS_MAX = 1024, /* octets of a line's free text */
 };
+
+void
+smtpd_put_session_id(struct buf *b)
+{
+	static const char digits[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+	static atomic_uint count;
+	uint64_t number = (uint64_t)clock_wall().us << 8;
+
+	/* microsecond, process and count: two of them never meet */
+	number |= atomic_fetch_add_explicit(&count, 1, memory_order_relaxed) & 0xff;
+	number = number * 0x9e3779b1 + (uint64_t)getpid();
+	for (int i = 0; i < 13; i++, number >>= 5)
+		buf_put_char(b, digits[number & 31]);
+}
 
 void
 smtpd_log_connect(const struct smtpd_who *w)
@@ -93,4 +111,18 @@ smtpd_log_accepted(const struct smtpd_who *w, const struct smtpd_acceptance *a)
 	log_event(LOG_LEVEL_INFO, "smtp.message_id", F_QUEUE(a->queue_id),
 		F_STR("message-id", a->message_id.n > 0 ? a->message_id : S("<>")),
 		F_SESSION(w->session));
+}
+
+void
+smtpd_log_picked_up(uint64_t queue_id, uint32_t user, Str sender, Str message_id)
+{
+	char room[32];
+	struct buf b = { .p = room, .cap = sizeof(room), .max = sizeof(room) };
+
+	buf_put(&b, S("uid="));
+	buf_put_u64(&b, user);
+	log_event(LOG_LEVEL_INFO, "smtp.local", F_QUEUE(queue_id), F_WORDS("uid", buf_view(&b)),
+		F_ADDR("from", sender));
+	log_event(LOG_LEVEL_INFO, "smtp.message_id", F_QUEUE(queue_id),
+		F_STR("message-id", message_id.n > 0 ? message_id : S("<>")));
 }

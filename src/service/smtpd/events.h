@@ -6,6 +6,9 @@
 #include "format/smtp/session.h"
 #include "rpc/log.h"
 
+/* An id for a conversation that no other has, here or anywhere: 13 letters and digits. */
+void smtpd_put_session_id(struct buf *b);
+
 /* Who speaks: for every line of a connection. */
 struct smtpd_who {
 	Str peer;    /* name[address] */
@@ -38,3 +41,6 @@ struct smtpd_acceptance {
 	Str user;       /* or empty */
 };
 void smtpd_log_accepted(const struct smtpd_who *w, const struct smtpd_acceptance *a);
+
+/* A message from the drop folder. */
+void smtpd_log_picked_up(uint64_t queue_id, uint32_t user, Str sender, Str message_id);

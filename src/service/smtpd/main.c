@@ -15,6 +15,7 @@
 #include "rpc/keys.h"
 #include "rpc/log.h"
 #include "rpc/settings.h"
+#include "service/smtpd/pickup.h"
 #include "service/smtpd/smtpd.h"
 
 #include <stdlib.h>
@@ -22,7 +23,8 @@
 
 enum {
 	RECIPIENTS_MAX = ENVELOPE_RECIPIENTS_MAX,
-	REST_MS = 100, /* when nobody can be accepted: no descriptors, most of the time */
+	PICKUPS_MAX = 16, /* files of the drop folder at one time */
+	REST_MS = 100,    /* when nobody can be accepted: no descriptors, most of the time */
 };
 
 /* Without a certificate there is no STARTTLS; master sees to it that there is one. */
@@ -99,11 +101,29 @@ take_in(struct smtpd *d, struct thread_pool *pool, int fd, bool tls_first)
 	}
 }
 
+struct drops {
+	struct smtpd *smtpd;
+	struct thread_pool *pool;
+	int master;
+};
+
+/* From master: a file of the drop folder. Without a thread for it master offers it again. */
+static void
+take_drop(void *arg, const struct start_message *m, int fd)
+{
+	struct drops *drops = arg;
+	struct smtpd_drop *drop = smtpd_drop_new(drops->smtpd, drops->master, m, fd);
+
+	if (failed(thread_pool_run(drops->pool, drop)))
+		smtpd_drop_put_off(drop);
+}
+
 void
 smtpd_serve(struct start *s)
 {
 	struct smtpd *d = memory_get(sizeof(*d));
 	struct thread_pool *pool;
+	struct drops drops;
 	const char *name;
 	int listener;
 
@@ -111,6 +131,12 @@ smtpd_serve(struct start *s)
 	start_walls(s);
 	pool = thread_pool_new(SMTPD_CONVERSATIONS_MAX, THREAD_STACK_LARGE, smtpd_converse,
 		"conversation");
+	drops = (struct drops){ d, NULL, s->master };
+	if (d->service == SERVICE_SUBMIT) {
+		drops.pool = thread_pool_new(PICKUPS_MAX, THREAD_STACK, smtpd_pickup, "pickup");
+		s->drop = take_drop;
+		s->drop_arg = &drops;
+	}
 	start_ready(s);
 	while ((listener = start_accept_wait(s, &name)) >= 0) {
 		bool tls_first = strcmp(name, "submissions") == 0;
