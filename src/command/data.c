@@ -29,6 +29,12 @@ data_set_config(const char *config)
 }
 
 const char *
+data_chosen(void)
+{
+	return chosen.folder;
+}
+
+const char *
 data_config(void)
 {
 	static char own[PATH_MAX];

@@ -13,6 +13,9 @@ void data_set_config(const char *config);
  */
 const char *data_folder(void);
 
+/* --dir, or NULL. */
+const char *data_chosen(void);
+
 /*
  * The configuration's path: --config, what `posthorn try` left in --dir, or /etc/posthorn/posthorn.conf;
  * NULL when there is none.

@@ -7,6 +7,7 @@ int command_account(int argc, char **argv);
 int command_alias(int argc, char **argv);
 int command_apply(int argc, char **argv);
 int command_config(int argc, char **argv);
+int command_doctor(int argc, char **argv);
 int command_domain(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_queue(int argc, char **argv);
@@ -33,5 +34,6 @@ const struct command command_table[] = {
 	{ "dump", "", "print the whole directory as text", command_dump },
 	{ "apply", "[--dry-run] FILE", "make the directory what a dump says", command_apply },
 	{ "trace", "ID|MESSAGE-ID|last", "the life of a message, from the log", command_trace },
+	{ "doctor", "", "what is wrong, and what to do about it", command_doctor },
 	{ NULL, NULL, NULL, NULL },
 };

@@ -1,6 +1,9 @@
 """The commands that look: config."""
 import json
+import os
+import pathlib
 import re
+import socket
 import subprocess
 
 import pytest
@@ -98,3 +101,78 @@ def test_trace_follows_the_bounce(make_mail, smtp_peer):
     trace = mail.command("trace", "b@x")
     assert "status=bounced" in trace
     assert "to=<anna@example.org>" in trace and "from=<>" in trace
+
+
+def findings(mail, exit_code=0):
+    done = mail.command("doctor", "--json", check=False)
+    assert done.returncode == exit_code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def faults(mail):
+    return [f for f in findings(mail, 78) if f["verdict"] == "BAD"]
+
+
+def edit(mail, before, after):
+    conf = mail.dir / "posthorn.conf"
+    assert before in conf.read_text()
+    conf.write_text(conf.read_text().replace(before, after))
+
+
+def test_SD_153_doctor_goes_from_the_simple_to_the_complex(mail):
+    classes = list(dict.fromkeys(f["class"] for f in findings(mail)))
+    assert classes == ["parsing", "paths", "permissions", "walls", "dns", "ports", "tls", "protocol",
+                       "auth", "delivery"]
+    text = mail.command("doctor")
+    assert text.index("  dns  ") < text.index("  ports  ") < text.index("  tls  ")
+    assert text.endswith("Nothing is wrong.\n")
+
+
+def test_SD_147_doctor_tells_which_port_listens_where_and_who_holds_it(mail):
+    ports = [f["text"] for f in findings(mail) if f["class"] == "ports"]
+    assert ports == [f"127.0.0.1 {getattr(mail, name)[1]} ({name}) is served by posthorn[{mail.process.pid}]"
+                     for name in ("smtp", "submission", "submissions", "imap", "imaps")]
+    mail.stop()
+    with socket.create_server(mail.smtp):
+        held, = faults(mail)
+    name = pathlib.Path("/proc/self/comm").read_text().strip()
+    assert held["class"] == "ports"
+    assert held["text"] == f"127.0.0.1 {mail.smtp[1]} (smtp) is held by {name}[{os.getpid()}]"
+    assert held["fix"] == f"stop {name}, or listen {{ smtp no }}"
+
+
+def test_SD_151_doctor_finds_a_bad_path(mail):
+    edit(mail, "config-version 1\n", "config-version 1\ntls { certificate /nowhere/cert.pem }\n")
+    fault = faults(mail)[0]
+    assert fault["class"] == "paths" and fault["text"] == "/nowhere/cert.pem: No such file or directory"
+    assert "correct tls.certificate" in fault["fix"]
+
+
+def test_SD_151_doctor_finds_a_wrong_mode(mail):
+    keys = mail.dir / "keys"
+    keys.chmod(0o755)
+    fault, = faults(mail)
+    assert fault == {"class": "permissions", "verdict": "BAD",
+                     "text": f"{keys} is open to others (mode 0755)", "fix": f"chmod 0700 {keys}"}
+    keys.chmod(0o700)
+    assert not [f for f in findings(mail) if f["verdict"] == "BAD"]
+
+
+def test_SD_151_doctor_finds_a_mistyped_word(mail):
+    edit(mail, "plain-auth-on-loopback", "plain-auth-on-lopback")
+    fault, = faults(mail)
+    assert fault["class"] == "parsing"
+    assert 'posthorn.conf:4:1: unknown word "plain-auth-on-lopback"; did you mean ' in fault["text"]
+
+
+def test_SD_151_doctor_finds_a_port_in_use(make_mail):
+    mail = make_mail()
+    mail.stop()
+    with socket.create_server(mail.imaps):
+        fault, = faults(mail)
+    assert fault["class"] == "ports" and "(imaps) is held by" in fault["text"] and fault["fix"]
+
+
+def test_doctor_sees_what_keeps_mail_out(mail):
+    edit(mail, "config-version 1\n", "config-version 1\nfree-min 1000T\nweak-walls yes\n")
+    assert {f["class"] for f in faults(mail)} == {"walls", "delivery"}
