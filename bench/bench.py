@@ -150,7 +150,7 @@ def main():
     parser.add_argument("--server", action="append", help="only servers whose name has this")
     parser.add_argument("--share", type=float, default=1, help="of the usual number of messages")
     parser.add_argument("--dir", default="/var/tmp/posthorn-bench", help="where the images lie")
-    parser.add_argument("--port-base", type=int, default=20000)
+    parser.add_argument("--port-base", type=int, default=9000)
     parser.add_argument("--out", default="build/bench.json", help="all figures; kept figures of "
                         "servers that are not measured now are used for the table")
     options = parser.parse_args()

@@ -51,9 +51,17 @@ class Server:
         self.smtp, self.imap, self.imaps = port_base + 25, port_base + 143, port_base + 993
         self.image = Image(self.folder)
         self.mail = self.image.dir / "mail" / DOMAIN
+        try:
+            self.start(port_base)
+        except BaseException:
+            self.close()
+            raise
 
     def maildir(self, number):
         return self.mail / f"user{number}" / "Maildir"
+
+    def start(self, port_base):
+        raise NotImplementedError
 
     def roots(self):
         raise NotImplementedError
@@ -89,30 +97,32 @@ class Server:
 
 class Posthorn(Server):
     name = "Posthorn"
+    process = None
 
-    def __init__(self, folder, accounts, port_base):
-        super().__init__(folder, accounts, port_base)
+    def start(self, port_base):
         self.dir = self.image.dir
-        self.mail = self.dir / "mail" / DOMAIN
         self.output = open(self.folder / "out", "wb")
         ready, ours = os.pipe()
-        users = [] if accounts > 100 else \
-            [w for n in range(accounts) for w in ("--user", f"user{n}@{DOMAIN}:{PASSWORD}")]
         self.process = subprocess.Popen(
             [POSTHORN, "try", "--dir", self.dir, "--port-base", str(port_base), "--domain", DOMAIN,
-             *users, "--ready-fd", str(ours)],
+             "--ready-fd", str(ours)],
             pass_fds=[ours], stdout=self.output, stderr=self.output, stdin=subprocess.DEVNULL)
         os.close(ours)
         if not select.select([ready], [], [], 60)[0] or not os.read(ready, 1):
             raise RuntimeError(f"posthorn does not start: {(self.folder / 'out').read_text()}")
         os.close(ready)
+        directory = f"directory-version 1\ndomain {DOMAIN}\n" + "".join(
+            f'account user{n}@{DOMAIN} {{ password "{HASH}" }}\n' for n in range(self.accounts))
+        subprocess.run([POSTHORN, "--dir", self.dir, "apply", "-"], input=directory, text=True,
+                       check=True, stdout=self.output)
 
     def roots(self):
         return [self.process.pid]
 
     def halt(self):
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(60)
+        if self.process:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(60)
 
 
 MASTER_CF = """
@@ -172,8 +182,9 @@ class Postfix(Server):
     name = "Postfix virtual(8)"
     transport = "virtual"
 
-    def __init__(self, folder, accounts, port_base):
-        super().__init__(folder, accounts, port_base)
+    master = None
+
+    def start(self, port_base):
         self.etc = self.folder / "postfix"
         self.etc.mkdir()
         self.mail.mkdir(parents=True)
@@ -188,7 +199,7 @@ class Postfix(Server):
             image=self.image.dir, etc=self.etc, owner=OWNER, transport=self.transport))
         (self.etc / "master.cf").write_text(MASTER_CF.format(smtp=self.smtp))
         (self.etc / "mailboxes").write_text("".join(
-            f"user{n}@{DOMAIN} {DOMAIN}/user{n}/Maildir/\n" for n in range(accounts)))
+            f"user{n}@{DOMAIN} {DOMAIN}/user{n}/Maildir/\n" for n in range(self.accounts)))
         subprocess.run(["postmap", "-c", self.etc, f"hash:{self.etc}/mailboxes"], check=True)
         self._postfix("start")
         self.master = int((queue / "pid/master.pid").read_text())
@@ -200,7 +211,8 @@ class Postfix(Server):
         return [self.master]
 
     def halt(self):
-        self._postfix("stop")
+        if self.master:
+            self._postfix("stop")
 
 
 DOVECOT_CONF = """
@@ -212,7 +224,7 @@ listen = 127.0.0.1
 mail_location = maildir:~/Maildir
 disable_plaintext_auth = no
 auth_mechanisms = plain
-auth_cache_size = {cache}
+auth_cache_size = 10M
 first_valid_uid = 1000
 ssl_cert = <{folder}/cert.pem
 ssl_key = <{folder}/key.pem
@@ -264,9 +276,11 @@ class PostfixDovecot(Postfix):
 
     name = "Postfix+Dovecot"
 
-    def __init__(self, folder, accounts, port_base, cache="10M"):
-        self.transport = f"lmtp:unix:{folder}/lmtp"
-        super().__init__(folder, accounts, port_base)
+    dovecot = None
+
+    def start(self, port_base):
+        self.transport = f"lmtp:unix:{self.folder}/lmtp"
+        super().start(port_base)
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
              "-nodes", "-days", "30", "-subj", "/CN=bench.example", "-keyout",
@@ -274,11 +288,10 @@ class PostfixDovecot(Postfix):
             check=True, capture_output=True)
         (self.folder / "users").write_text("".join(
             f"user{n}@{DOMAIN}:{{SHA512-CRYPT}}{HASH}:{OWNER}:{OWNER}::"
-            f"{self.mail}/user{n}::\n" for n in range(accounts)))
+            f"{self.mail}/user{n}::\n" for n in range(self.accounts)))
         (self.folder / "users").chmod(0o644)
         conf = self.folder / "dovecot.conf"
-        conf.write_text(DOVECOT_CONF.format(folder=self.folder, imap=self.imap, imaps=self.imaps,
-                                            cache=cache))
+        conf.write_text(DOVECOT_CONF.format(folder=self.folder, imap=self.imap, imaps=self.imaps))
         self.dovecot = subprocess.Popen(["dovecot", "-F", "-c", conf])
         deadline = time.monotonic() + 20
         while not (self.folder / "lmtp").exists():
@@ -291,8 +304,9 @@ class PostfixDovecot(Postfix):
 
     def halt(self):
         super().halt()
-        self.dovecot.terminate()
-        self.dovecot.wait(30)
+        if self.dovecot:
+            self.dovecot.terminate()
+            self.dovecot.wait(30)
 
 
 def versions():

@@ -238,8 +238,8 @@ def test_SD_034_smart_host_by_address(make_mail, smtp_peer):
 
 @pytest.mark.parametrize("brackets", [True, False])
 def test_SD_034_smart_host_by_name(make_mail, smtp_peer, brackets):
-    by_mx, by_address = (smtp_peer(address=a, port=p) for a, p in
-                         (("127.0.0.2", (port := free_port("127.0.0.2"))), ("127.0.0.3", port)))
+    port = free_port("127.0.0.2")
+    by_mx, by_address = (smtp_peer(address=a, port=port) for a in ("127.0.0.2", "127.0.0.3"))
     zone = {"hub.example": {"MX": [(10, "mx.hub.example")], "A": ["127.0.0.3"]},
             "mx.hub.example": {"A": ["127.0.0.2"]}}
     with dns.Server(zone) as names:

@@ -277,6 +277,7 @@ ram_remove_body(struct driver *d, uint64_t id)
 		*at = body->next;
 		memory_free_str(&body->bytes);
 		free(body);
+		return;
 	}
 }
 
