@@ -262,6 +262,8 @@ cursor_peek(const struct cursor *c)
 static void
 advance(struct cursor *c, size_t n)
 {
+	if (n == 0)
+		return; /* an absent Str has no address to add to */
 	c->rest.p += n;
 	c->rest.n -= n;
 }

@@ -297,12 +297,12 @@ print_welcome(const struct try *t)
 		printf("\nSend a message, read it, and see what became of it:\n\n");
 		printf("  printf 'Subject: hello\\n\\nIt works.\\n' | curl -sS --url "
 		       "smtp://127.0.0.1:%u --user '%.*s:%.*s' --mail-from %.*s --mail-rcpt %.*s "
-		       "--upload-file -\n",
+		       "--crlf --upload-file -\n",
 			base + 587, STR_ARG(from->address), STR_ARG(from->password),
 			STR_ARG(from->address), STR_ARG(to->address));
 		printf("  curl -sS 'imap://127.0.0.1:%u/INBOX;MAILINDEX=1' --user '%.*s:%.*s'\n",
 			base + 143, STR_ARG(to->address), STR_ARG(to->password));
-		printf("  %s trace --dir %s last\n", t->program, t->dir);
+		printf("  %s --dir %s trace last\n", t->program, t->dir);
 	}
 	printf("\nCtrl-C stops it.\n");
 	fflush(stdout);
@@ -312,13 +312,13 @@ print_welcome(const struct try *t)
 static void
 keep_config(const struct try *t)
 {
-	char path[PATH_MAX];
-	Err e = OK;
+	AUTO_FD folder = -1;
+	Err e = file_open_folder(AT_FDCWD, t->dir, &folder);
 
-	if (snprintf(path, sizeof(path), "%s/posthorn.conf", t->dir) < (int)sizeof(path))
-		e = file_replace(AT_FDCWD, path, 0600, t->text);
+	if (!failed(e))
+		e = file_replace(folder, "posthorn.conf", 0600, t->text);
 	if (failed(e))
-		fprintf(stderr, "posthorn try: %s: %s\n", path, e.what);
+		fprintf(stderr, "posthorn try: %s/posthorn.conf: %s\n", t->dir, e.what);
 }
 
 static void

@@ -15,7 +15,8 @@
  * ERR_TEMP   the disk, memory or descriptors: nothing of the batch happened; answer NO, go on
  * ERR_GONE   the lease is lost: somebody else owns the account now; end the process
  * ERR_PERM   the index is damaged and wants repair
- * besides what it names itself. An `arena` holds what a call returns until the caller resets it.
+ * besides what it names itself. An `arena` holds what a call returns until the caller resets it. UIDs
+ * are passed rising, each once.
  */
 
 #include "base/arena.h"
@@ -265,6 +266,7 @@ struct mailbox_source {
 	int fd;
 	uint64_t size; /* of fd */
 	bool crlf;     /* line ends are CRLF, to be stored as LF where that loses nothing */
+	bool raw;      /* line ends are to be stored and sent as they are */
 };
 
 struct mailbox_append {
@@ -329,6 +331,7 @@ struct mailbox_delivery {
 	uint32_t folder; /* 0: INBOX */
 	uint64_t flags;
 	Time accepted; /* becomes the internal date */
+	bool unparsed; /* taking it apart has crashed before: keep its bytes, know nothing of it */
 	struct mailbox_source message;
 };
 

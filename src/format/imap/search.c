@@ -114,12 +114,14 @@ take_argument(struct imap_lex *l, enum argument argument, struct imap_search_key
 static struct imap_search_key *
 negate(struct imap_lex *l, struct imap_search_key *inner)
 {
-	struct imap_search_key *not = new_key(l, IMAP_SEARCH_NOT);
+	struct imap_search_key *outer = new_key(l, IMAP_SEARCH_NOT);
 
-	if (not != NULL)
-		not ->inner = inner;
-	return not ;
+	if (outer != NULL)
+		outer->inner = inner;
+	return outer;
 }
+
+/* NOLINTBEGIN(misc-no-recursion): no deeper than IMAP_SEARCH_DEPTH_MAX */
 
 /* search-key *(SP search-key), up to what cannot be one: ")" or the end. */
 static struct imap_search_key *
@@ -159,7 +161,7 @@ simple_key(struct imap_lex *l, bool *modseq)
 	return NULL;
 }
 
-/* One key; depth is what may still be nested inside it. NOLINTNEXTLINE(misc-no-recursion) */
+/* One key; depth is what may still be nested inside it. */
 static struct imap_search_key *
 search_key(struct imap_lex *l, int depth, bool *modseq)
 {
@@ -199,6 +201,8 @@ search_key(struct imap_lex *l, int depth, bool *modseq)
 	}
 	return simple_key(l, modseq);
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 /* search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")" */
 static void

@@ -73,10 +73,13 @@ close_up(struct buf *b)
 {
 	size_t to = 0;
 
-	for (size_t i = 0; i < b->n; i++)
-		if (b->p[i] != ' ' ||
-			(to > 0 && b->p[to - 1] != '.' && str_at(buf_view(b), i + 1) != '.'))
+	for (size_t i = 0; i < b->n; i++) {
+		bool at_dot =
+			(to > 0 && b->p[to - 1] == '.') || (i + 1 < b->n && b->p[i + 1] == '.');
+
+		if (b->p[i] != ' ' || !at_dot)
 			b->p[to++] = b->p[i];
+	}
 	buf_cut(b, to);
 }
 

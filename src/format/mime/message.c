@@ -37,6 +37,13 @@ offset(const struct reader *r)
 	return r->message.n - r->c.rest.n;
 }
 
+/* Octets of the line end that s ends with. */
+static size_t
+line_end_size(Str s)
+{
+	return str_ends(s, S("\r\n")) ? 2 : str_ends(s, S("\n")) ? 1 : 0;
+}
+
 /* The level of the boundary that this line is, or NO_LEVEL. Blanks may follow a boundary. */
 static int
 boundary_level(const struct reader *r, Str line, bool *ret_close)
@@ -92,7 +99,7 @@ read_header(struct reader *r, struct mime_part *part)
 	Str before = r->c.rest;
 	size_t lines = r->lines;
 	struct cursor fields;
-	bool more = true;
+	bool more = true, cut = false;
 
 	part->header_at = offset(r);
 	while (more && !cursor_done(&r->c)) {
@@ -100,7 +107,8 @@ read_header(struct reader *r, struct mime_part *part)
 		Str line = cursor_line(&c);
 		bool close;
 
-		if (r->depth > 0 && boundary_level(r, line, &close) != NO_LEVEL)
+		cut = r->depth > 0 && boundary_level(r, line, &close) != NO_LEVEL;
+		if (cut)
 			break;
 		more = line.n > 0;
 		r->lines += str_at(before, before.n - c.rest.n - 1) == '\n';
@@ -108,7 +116,11 @@ read_header(struct reader *r, struct mime_part *part)
 	}
 	part->header_size = before.n - r->c.rest.n;
 	part->header_lines = r->lines - lines;
-	part->body_at = offset(r);
+	if (cut && part->header_size > 0) {
+		part->header_lines--;
+		part->header_size -= line_end_size(str_part(before, 0, part->header_size));
+	}
+	part->body_at = part->header_at + part->header_size;
 	fields = cursor_of(str_part(before, 0, part->header_size));
 	mime_header_read(&fields, &part->header);
 }
@@ -261,47 +273,26 @@ add_part(struct reader *r, struct mime_part *parent, struct mime_part **ret)
 	return OK;
 }
 
-static struct mime_part *
-last_child(const struct mime_part *part)
-{
-	struct mime_part *in = part->child;
-
-	while (in != NULL && in->next != NULL)
-		in = in->next;
-	return in;
-}
-
-/* A last part that is all header loses its line end to the boundary of a part around it. */
+/*
+ * A body ends before the line end that belongs to the boundary, if it has any. `last`: the last
+ * part in it, which may have kept that line end as the empty line behind its header.
+ */
 static void
-keep_inside(const struct mime_part *part)
+end_body(const struct reader *r, struct mime_part *part, const struct mime_part *last,
+	const struct stop *stop, size_t lines_before)
 {
-	size_t end = part->body_at + part->body_size;
+	Str body = str_part(r->message, part->body_at, stop->at - part->body_at);
 
-	for (struct mime_part *in = last_child(part); in != NULL && in->body_at > end;
-		in = last_child(in)) {
-		if (in->header_at > end)
-			in->header_at = end;
-		in->header_size = end - in->header_at;
-		in->body_at = end;
-	}
-}
-
-/* A body ends before the line end that belongs to the boundary, if it has any. */
-static void
-end_body(const struct reader *r, struct mime_part *part, const struct stop *stop,
-	size_t lines_before)
-{
-	size_t end = stop->at;
-
+	part->body_size = body.n;
 	part->body_lines = stop->lines - lines_before;
-	if (stop->level != NO_LEVEL && end > part->body_at) {
-		end--;
+	if (stop->level != NO_LEVEL && body.n > 0) {
+		part->body_size -= line_end_size(body);
 		part->body_lines--;
-		if (end > part->body_at && str_at(r->message, end - 1) == '\r')
-			end--;
 	}
-	part->body_size = end - part->body_at;
-	keep_inside(part);
+	if (last != NULL && last->body_at + last->body_size > part->body_at + part->body_size) {
+		part->body_size = body.n;
+		part->body_lines++;
+	}
 }
 
 /*
@@ -311,18 +302,18 @@ end_body(const struct reader *r, struct mime_part *part, const struct stop *stop
 static Err
 read_part(struct reader *r, struct mime_part *part, size_t depth, struct stop *ret)
 {
-	struct mime_part **end = &part->child;
+	struct mime_part **end = &part->child, *last = NULL;
 	int level = r->depth;
-	size_t lines;
+	size_t lines = r->lines;
 
 	read_header(r, part);
-	lines = r->lines;
+	lines += part->header_lines;
 	TRY(read_type(r, part));
 	set_kind(r, part, depth);
 	if (part->kind == MIME_MESSAGE) {
 		TRY(add_part(r, part, end));
 		TRY(read_part(r, part->child, depth + 1, ret));
-		end_body(r, part, ret, lines);
+		end_body(r, part, part->child, ret, lines);
 		return OK;
 	}
 	if (part->kind == MIME_MULTIPART)
@@ -330,15 +321,16 @@ read_part(struct reader *r, struct mime_part *part, size_t depth, struct stop *r
 	*ret = skip_body(r);
 	while (ret->level == level && !ret->close && r->parts < MIME_PARTS_MAX) {
 		TRY(add_part(r, part, end));
-		TRY(read_part(r, *end, depth + 1, ret));
-		end = &(*end)->next;
+		last = *end;
+		TRY(read_part(r, last, depth + 1, ret));
+		end = &last->next;
 	}
 	r->depth = level;
 	if (ret->level >= level)
 		*ret = skip_body(r); /* behind the last part */
 	if (part->kind == MIME_MULTIPART && part->child == NULL)
 		make_leaf(part, MIME_TEXT);
-	end_body(r, part, ret, lines);
+	end_body(r, part, last, ret, lines);
 	return OK;
 }
 

@@ -23,4 +23,4 @@ struct account_place {
 };
 
 /* Runs the process; returns its exit status. */
-int account_run(const struct account_place *place) __attribute__((weak));
+int account_run(const struct account_place *place);

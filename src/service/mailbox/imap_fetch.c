@@ -205,7 +205,7 @@ write_with_bytes(struct fetching *f, uint32_t place, const struct mailbox_row *r
 	return OK;
 }
 
-/* The columns of the next messages; rows stay NULL when none are wanted. */
+/* The columns of the next messages; rows are NULL when none are wanted. */
 static Err
 fetch_rows(struct fetching *f, size_t at, size_t n, struct arena *a, struct mailbox_row **ret)
 {
@@ -223,6 +223,7 @@ fetch_rows(struct fetching *f, size_t at, size_t n, struct arena *a, struct mail
 static Err
 write_all(struct fetching *f)
 {
+	static const struct mailbox_row no_columns;
 	AUTO(arena) a = arena_new(SESSION_BATCH_MAX);
 
 	for (size_t at = 0; at < f->count; at += SESSION_BATCH) {
@@ -234,14 +235,14 @@ write_all(struct fetching *f)
 			return session_answer_failure(f->s, e, "NONEXISTENT",
 				"The mailbox is gone");
 		for (size_t i = 0; i < n; i++) {
-			uint32_t place = f->places[at + i];
+			const struct mailbox_row *row = rows == NULL ? &no_columns : &rows[i];
 
-			if (rows != NULL && rows[i].gone)
+			if (row->gone)
 				f->missing = true;
 			else if (f->bytes)
-				TRY(write_with_bytes(f, place, rows == NULL ? NULL : &rows[i]));
+				TRY(write_with_bytes(f, f->places[at + i], row));
 			else
-				TRY(write_message(f, place, rows == NULL ? NULL : &rows[i]));
+				TRY(write_message(f, f->places[at + i], row));
 		}
 	}
 	return OK;

@@ -77,7 +77,7 @@ reads_envelope(const struct imap_search_key *key)
 	return false;
 }
 
-/* The parser has limited the depth. NOLINTNEXTLINE(misc-no-recursion) */
+/* NOLINTBEGIN(misc-no-recursion): no deeper than IMAP_SEARCH_DEPTH_MAX */
 static Err
 prepare(struct searching *q, struct imap_search_key *key)
 {
@@ -98,6 +98,8 @@ prepare(struct searching *q, struct imap_search_key *key)
 	}
 	return OK;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 /* ---- single keys ---- */
 
@@ -349,9 +351,10 @@ match_simple(struct searching *q, const struct imap_search_key *key)
 
 /* ---- the tree ---- */
 
+/* NOLINTBEGIN(misc-no-recursion): no deeper than IMAP_SEARCH_DEPTH_MAX */
 static enum verdict match(struct searching *q, const struct imap_search_key *key);
 
-/* All of a list: one NO decides. NOLINTNEXTLINE(misc-no-recursion) */
+/* All of a list: one NO decides. */
 static enum verdict
 match_all(struct searching *q, const struct imap_search_key *key)
 {
@@ -366,7 +369,6 @@ match_all(struct searching *q, const struct imap_search_key *key)
 	return all;
 }
 
-/* The parser has limited the depth. NOLINTNEXTLINE(misc-no-recursion) */
 static enum verdict
 match(struct searching *q, const struct imap_search_key *key)
 {
@@ -388,6 +390,8 @@ match(struct searching *q, const struct imap_search_key *key)
 	}
 }
 
+/* NOLINTEND(misc-no-recursion) */
+
 /* ---- the walk ---- */
 
 /* One that memory could not decide. */
@@ -398,6 +402,7 @@ look_closer(struct searching *q, const struct mailbox_row *row, struct arena *a)
 	struct mime_envelope envelope;
 	enum verdict v = MAYBE;
 
+	q->err = OK;
 	if (row != NULL && row->gone)
 		return OK;
 	q->envelope = &nothing;
@@ -408,20 +413,17 @@ look_closer(struct searching *q, const struct mailbox_row *row, struct arena *a)
 		v = match_all(q, q->search->keys);
 	if (v == MAYBE) {
 		q->depth = WITH_BYTES;
-		q->err = OK;
 		session_body_set(&q->body, q->s->view->messages[q->place].uid);
 		v = match_all(q, q->search->keys);
 		/* A message that is gone or cannot be read is not found; a lost lease ends all. */
-		if (failed(q->err)) {
-			if (q->err.kind == ERR_GONE)
-				return q->err;
+		if (failed(q->err))
 			v = NO;
-		}
 	}
 	q->depth = IN_MEMORY;
+	q->envelope = NULL;
 	if (v == YES)
 		q->found[q->count++] = q->place;
-	return OK;
+	return q->err.kind == ERR_GONE ? q->err : OK;
 }
 
 /* The places from `at` on: n of them; those still undecided with their ENVELOPEs at hand. */

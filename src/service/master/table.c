@@ -5,18 +5,18 @@
 #include "rpc/settings.h"
 
 /* The services themselves; each is declared here alone, so that none can call another. */
-void log_serve(struct start *start) __attribute__((weak));
-void keys_serve(struct start *start) __attribute__((weak));
-void hash_serve(struct start *start) __attribute__((weak));
-void resolver_serve(struct start *start) __attribute__((weak));
-void directory_serve(struct start *start) __attribute__((weak));
-void queue_serve(struct start *start) __attribute__((weak));
-void mailbox_serve(struct start *start) __attribute__((weak));
-void deliver_serve(struct start *start) __attribute__((weak));
-void relay_serve(struct start *start) __attribute__((weak));
-void smtpd_serve(struct start *start) __attribute__((weak));
-void login_serve(struct start *start) __attribute__((weak));
-void control_serve(struct start *start) __attribute__((weak));
+void log_serve(struct start *start);
+void keys_serve(struct start *start);
+void hash_serve(struct start *start);
+void resolver_serve(struct start *start);
+void directory_serve(struct start *start);
+void queue_serve(struct start *start);
+void mailbox_serve(struct start *start);
+void deliver_serve(struct start *start);
+void relay_serve(struct start *start);
+void smtpd_serve(struct start *start);
+void login_serve(struct start *start);
+void control_serve(struct start *start);
 
 const struct service_entry service_table[SERVICE_COUNT] = {
 	[SERVICE_LOG] = {
