@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from server import POSTHORN
+from server import POSTHORN, ROOT
 
 
 def posthorn(*words, check=True):
@@ -176,3 +176,12 @@ def test_SD_151_doctor_finds_a_port_in_use(make_mail):
 def test_doctor_sees_what_keeps_mail_out(mail):
     edit(mail, "config-version 1\n", "config-version 1\nfree-min 1000T\nweak-walls yes\n")
     assert {f["class"] for f in faults(mail)} == {"walls", "delivery"}
+
+
+def test_SD_159_the_manual_has_every_setting_and_its_default():
+    page = (ROOT / "doc/man/posthorn.conf.5").read_text()
+    for path, default in re.findall(r"^(\S+) .*\n\t.*\n\t(.*)", posthorn("config", "explain").stdout, re.M):
+        item = re.search(rf"^\.It Cm {re.escape(path.split('.')[-1])} .*\n((?:[^.\n].*\n)+)", page, re.M)
+        assert item, path
+        if default.startswith("Default: "):
+            assert default.replace(". At", ".\nAt") in item[1], path
