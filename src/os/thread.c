@@ -5,6 +5,11 @@
 
 #include <pthread.h>
 #include <sys/prctl.h>
+#include <time.h>
+
+enum {
+	KEPT_SECONDS = 5, /* that a thread waits for its next conversation */
+};
 
 /*
  * Shared: everything behind `lock`. An idle thread waits for `work`; each hand-over wakes one.
@@ -26,6 +31,7 @@ struct thread_pool *
 thread_pool_new(size_t most, size_t stack, void (*run)(void *arg), const char *name)
 {
 	struct thread_pool *p = memory_get(sizeof(*p));
+	pthread_condattr_t steady;
 
 	p->run = run;
 	p->name = name;
@@ -33,9 +39,26 @@ thread_pool_new(size_t most, size_t stack, void (*run)(void *arg), const char *n
 	p->stack = stack;
 	p->waiting = memory_get_array(most, sizeof(*p->waiting));
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->work, NULL);
+	pthread_condattr_init(&steady);
+	pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+	pthread_cond_init(&p->work, &steady);
+	pthread_condattr_destroy(&steady);
 	pthread_cond_init(&p->rest, NULL);
 	return p;
+}
+
+/* False when none has come for so long that the thread's stack is better given back. */
+static bool
+wait_for_conversation(struct thread_pool *p)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += KEPT_SECONDS;
+	while (p->waiting_count == 0)
+		if (pthread_cond_timedwait(&p->work, &p->lock, &until) == ETIMEDOUT)
+			return p->waiting_count > 0;
+	return true;
 }
 
 static void *
@@ -45,12 +68,9 @@ thread_main(void *arg)
 
 	prctl(PR_SET_NAME, p->name);
 	pthread_mutex_lock(&p->lock);
-	for (;;) {
-		void *conversation;
+	while (wait_for_conversation(p)) {
+		void *conversation = p->waiting[p->first];
 
-		while (p->waiting_count == 0)
-			pthread_cond_wait(&p->work, &p->lock);
-		conversation = p->waiting[p->first];
 		p->first = (p->first + 1) % p->most;
 		p->waiting_count--;
 		pthread_mutex_unlock(&p->lock);
@@ -60,6 +80,8 @@ thread_main(void *arg)
 		if (p->busy == 0)
 			pthread_cond_broadcast(&p->rest);
 	}
+	p->threads--;
+	pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
 

@@ -20,6 +20,7 @@
 #include "rpc/start.h"
 #include "service/login/talk.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -164,6 +165,8 @@ login_serve(struct start *start)
 	size_t threads;
 	Err e;
 
+	/* One heap for all threads: what a handshake needs for a moment is not kept once for each. */
+	mallopt(M_ARENA_MAX, 1);
 	start_settings(start, settings_login_table, &l.settings);
 	e = keys_client_server(keys, start, &l.shared.tls);
 	if (failed(e))
