@@ -56,10 +56,10 @@ def data_of(kind, value):
 class Server:
     """`with Server(zone) as dns:` answers on dns.port, UDP and TCP, until the block ends."""
 
-    def __init__(self, zone, ttl=30, address="127.0.0.1"):
+    def __init__(self, zone, ttl=30, address="127.0.0.1", port=0):
         self.zone = {name.lower().rstrip("."): what for name, what in zone.items()}
         self.ttl = ttl
-        self.address = address
+        self.address, self.port = address, port
         self.asked = []  # (name, type) of every question
         self.lock = threading.Lock()
 
@@ -158,7 +158,7 @@ class Server:
             daemon_threads = True
             allow_reuse_address = True
 
-        self.udp = Udp((self.address, 0), Datagram)
+        self.udp = Udp((self.address, self.port), Datagram)
         self.port = self.udp.server_address[1]
         self.tcp = Tcp((self.address, self.port), Stream)
         for server in (self.udp, self.tcp):
