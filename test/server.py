@@ -22,6 +22,11 @@ SLOWER = 1 if POSTHORN.parent.parent.name == "build" else 5
 IN_CHANGES = 0x2 | 0x8 | 0x80 | 0x100 | 0x200  # modify, close after write, moved to, create, delete
 
 
+def octets(text):
+    """A message as the wire has it: text gets CRLF line ends, bytes stay as they are."""
+    return text if isinstance(text, bytes) else re.sub(r"\r?\n", "\r\n", text).encode()
+
+
 class Watch:
     """Wakes up when something changes in one of some folders or files (inotify)."""
 
@@ -243,13 +248,13 @@ class Server:
 
     def send(self, sender, recipients, text, helo="client.example"):
         """Over port 25, as a stranger; returns what is refused, as smtplib does."""
-        data = text if isinstance(text, bytes) else text.encode()
+        data = octets(text)
         with smtplib.SMTP(*self.smtp, local_hostname=helo, timeout=30 * SLOWER) as client:
             return client.sendmail(sender, recipients, data)
 
     def submit(self, user, recipients, text, sender=None):
         """Over port 587 with STARTTLS and AUTH, as one of our users."""
-        data = text if isinstance(text, bytes) else text.encode()
+        data = octets(text)
         with smtplib.SMTP(*self.submission, local_hostname="client", timeout=30 * SLOWER) as client:
             client.starttls(context=self.tls())
             client.login(user, self.users[user])

@@ -206,9 +206,12 @@ says(Str text, Str word)
 {
 	struct cursor c = cursor_of(text);
 
-	while (!cursor_done(&c))
-		if (str_starts(cursor_line(&c), word))
+	while (!cursor_done(&c)) {
+		Str line = cursor_line(&c);
+
+		if (str_starts(line, word) && (line.n == word.n || str_at(line, word.n) == ' '))
 			return true;
+	}
 	return false;
 }
 
@@ -226,7 +229,8 @@ write_config(const struct try *t, struct buf *b)
 		(unsigned long long)t->port_base);
 	if (!says(buf_view(&file), S("plain-auth-on-loopback")))
 		buf_printf(b, "plain-auth-on-loopback yes\n");
-	buf_printf(b, "relay { to-private yes }\n");
+	if (!says(buf_view(&file), S("relay")))
+		buf_printf(b, "relay { to-private yes }\n");
 	if (t->dns != NULL)
 		buf_printf(b, "dns { forwarder %s; trust-anchor none }\n", t->dns);
 	if (t->relay_to != NULL)

@@ -27,7 +27,7 @@ def world(make_mail, tmp_path):
     server = None
     try:
         config = tmp_path / "world.conf"
-        config.write_text(f"config-version 1\nhostname mx.example.org\nrelay {{ port {port} }}\nqueue-retry 1s\n")
+        config.write_text(f"hostname mx.example.org\nrelay {{ port {port}; to-private yes }}\nqueue-retry 1s\n")
         mail.args += ["--dns", f"{NAMES}:53", "--config", str(config)]
         mail.start()
         server = postfix.Postfix(tmp_path / "postfix", ADDRESS, port, "post.example", ["paul"],

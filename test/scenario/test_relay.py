@@ -33,7 +33,7 @@ def out(make_mail):
         def __call__(self, zone, config="", **options):
             self.dns = dns.Server(zone).start()
             return make_mail(dns=("127.0.0.1", self.dns.port),
-                             config=f"config-version 1\nrelay {{ port {self.port} }}\n" + config, **options)
+                             config=f"relay {{ port {self.port}; to-private yes }}\n" + config, **options)
 
     o = Out()
     yield o
@@ -245,7 +245,7 @@ def test_SD_034_smart_host_by_name(make_mail, smtp_peer, brackets):
     with dns.Server(zone) as names:
         host = "[hub.example]" if brackets else "hub.example"
         mail = make_mail(dns=("127.0.0.1", names.port),
-                         config=f"config-version 1\nrelay-host {host}:{port} {{ tls off }}\n")
+                         config=f"relay-host {host}:{port} {{ tls off }}\n")
         mail.submit(ANNA, ["x@far.example"], TEXT)
         (by_address if brackets else by_mx).wait(1)
         assert (by_mx if brackets else by_address).connections == 0
@@ -258,7 +258,7 @@ def test_SD_034_smart_host_wants_a_login(make_mail, smtp_peer, tmp_path):
     secret = tmp_path / "login"
     secret.write_text("me:pa:ss\n")
     secret.chmod(0o600)
-    mail = make_mail(config="config-version 1\nrelay-host %s:%d { tls off; login-file %s }\n" % (*peer.address, secret))
+    mail = make_mail(config="relay-host %s:%d { tls off; login-file %s }\n" % (*peer.address, secret))
     mail.submit(ANNA, ["x@far.example"], TEXT)
     peer.wait(1)
     assert said == ["AUTH PLAIN AG1lAHBhOnNz"]
@@ -476,8 +476,8 @@ def test_SD_035_relay_killed_in_the_middle(out, smtp_peer):
 
 
 def test_SD_126_one_posthorn_to_another(make_mail):
-    there = make_mail(users={"carla@far.example": "carla-secret"}, config="config-version 1\nhostname there.example\n")
-    here = make_mail(relay_to=there.smtp, config="config-version 1\nhostname here.example\n")
+    there = make_mail(users={"carla@far.example": "carla-secret"}, config="hostname there.example\n")
+    here = make_mail(relay_to=there.smtp, config="hostname here.example\n")
     here.submit(ANNA, ["carla@far.example"], TEXT)
     file, = there.wait_messages("carla@far.example", 1)
     message = email.message_from_bytes(file.read_bytes())
@@ -492,7 +492,7 @@ def test_SD_126_mail_to_ourselves_is_a_loop(make_mail):
     with dns.Server(zone) as names:
         mail.args += ["--dns", f"127.0.0.1:{names.port}"]
         config = mail.dir.parent / "loop.conf"
-        config.write_text(f"config-version 1\nrelay {{ port {mail.smtp[1]} }}\n")
+        config.write_text(f"relay {{ port {mail.smtp[1]}; to-private yes }}\n")
         mail.args += ["--config", str(config)]
         mail.start()
         mail.submit(ANNA, ["x@far.example"], TEXT)
