@@ -61,6 +61,7 @@ class SmtpPeer:
                 client, _ = self.socket.accept()
             except OSError:
                 return
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             threading.Thread(target=self._converse, args=[client, self.connections],
                              daemon=True).start()

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 enum {
 	SEALS = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK,
@@ -58,12 +57,14 @@ memfd_from(Str s, int *ret)
 Err
 memfd_check(int fd, size_t size)
 {
-	struct stat st;
-	int seals = fcntl(fd, F_GET_SEALS);
+	int seals = fcntl(fd, F_GET_SEALS); /* which only memfds have */
+	off_t end;
 
 	if (seals < 0 || (seals & SEALS) != SEALS)
 		return fail(ERR_PEER, "message is not sealed");
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size != size)
+	/* fstat(3) takes a path inside today's C libraries: services without files may not. */
+	end = lseek(fd, 0, SEEK_END);
+	if (end < 0 || (size_t)end != size)
 		return fail(ERR_PEER, "message is not of the announced size");
 	return OK;
 }

@@ -153,15 +153,26 @@ serve_parked(struct desk *d, const struct desk_parked *p)
 	return true;
 }
 
-void
-desk_hand_out(struct desk *d)
+static void
+hand_out_to(struct desk *d, bool connected)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < d->parked_count; i++)
-		if (!serve_parked(d, &d->parked[i]))
+	for (size_t i = 0; i < d->parked_count; i++) {
+		bool is_connected = d->parked[i].destination[0] != '\0';
+
+		if (is_connected != connected || !serve_parked(d, &d->parked[i]))
 			d->parked[kept++] = d->parked[i];
+	}
 	d->parked_count = kept;
+}
+
+/* First to those who have a connection to where the mail goes: they need no new one. */
+void
+desk_hand_out(struct desk *d)
+{
+	hand_out_to(d, true);
+	hand_out_to(d, false);
 }
 
 Moment

@@ -27,9 +27,9 @@ enum {
 	PULL_WAIT = 60 * 1000, /* ms for any job */
 	REUSE_WAIT = 1000,     /* ms for another job to where a connection is open */
 	REUSE_MAX = 100,       /* messages on one connection */
-	NAP = 1000,            /* ms before the queue is asked again when it is not there */
-	REPORT_TRIES = 60,     /* with a nap between */
-	STOP_WAIT = 5000,      /* ms for conversations to end */
+	NAP = 1000, /* ms at most, before the queue is asked again when it is not there */
+	REPORT_TRIES = 60,            /* with a nap between */
+	STOP_WAIT = 5000,             /* ms for conversations to end */
 	JOBS_MEMORY_MAX = 512 * 1024, /* octets of jobs, bodies in memfds apart */
 	ROOTS_MAX = 4 * 1024 * 1024,  /* octets of root certificates */
 	SMART_PORT = 587,
@@ -48,7 +48,8 @@ struct worker {
 	struct caller *queue, *resolver;
 	struct arena *jobs_arena, *arena;
 	struct attempt_connection connection;
-	unsigned sent; /* messages on the connection */
+	unsigned sent;     /* messages on the connection */
+	unsigned refusals; /* of the queue to give jobs, in a row */
 };
 
 /* "0.04/0.01/0.03/0.54": before the queue, in it, connecting, transmitting (SD-132). */
@@ -89,10 +90,12 @@ log_result(const struct attempt *at, Time began, Str address, const struct clien
 		F_BEHIND("text", r->text));
 }
 
+/* Longer each time, from a hundredth of a second up to NAP. */
 static void
-nap(void)
+nap(unsigned before)
 {
-	const struct timespec t = { .tv_sec = NAP / 1000, .tv_nsec = NAP % 1000 * 1000000 };
+	long ms = before > 6 ? NAP : 10L << before;
+	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
 
 	nanosleep(&t, NULL);
 }
@@ -110,7 +113,7 @@ report(struct worker *w, const struct queue_outcome *outcomes, size_t count)
 		if (!failed(e))
 			return;
 		log_failure(LOG_LEVEL_WARNING, "relay.unreported", e);
-		nap();
+		nap(i);
 	}
 }
 
@@ -203,9 +206,10 @@ turn(struct worker *w)
 	if (failed(e)) {
 		if (!atomic_exchange(&w->shop->queue_away, true))
 			log_failure(LOG_LEVEL_WARNING, "relay.idle", e);
-		nap();
+		nap(w->refusals++);
 		return;
 	}
+	w->refusals = 0;
 	atomic_store(&w->shop->queue_away, false);
 	atomic_fetch_add(&w->shop->conversing, 1);
 	for (size_t i = 0; i < jobs.count; i++)
