@@ -1,8 +1,11 @@
 """Domains, accounts and aliases, from the command line."""
+import contextlib
 import json
 import os
 import smtplib
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -151,3 +154,34 @@ def test_nobody_else_may_command(mail):
                           timeout=30 * SLOWER, check=False)
     assert done.returncode == 77 or done.returncode == 69
     assert "anna" not in done.stdout
+
+
+def test_guessing_passwords_delays_no_recipient(mail):
+    over = threading.Event()
+    guesses = []
+
+    def guess(number):
+        while not over.is_set():
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                guesses.append(may_log_in(mail, "anna@example.org", f"guess {number} {len(guesses)}"))
+
+    guessers = [threading.Thread(target=guess, args=[n]) for n in range(8)]
+    for guesser in guessers:
+        guesser.start()
+    try:
+        with smtplib.SMTP(*mail.smtp, local_hostname="client", timeout=30 * SLOWER) as client:
+            client.ehlo()
+            waits = []
+            for _ in range(100):
+                client.mail("x@far.example")
+                began = time.monotonic()
+                # Not in any cache of answers: each name is asked for once.
+                assert client.rcpt(f"ben+{len(waits)}@example.org")[0] == 250
+                waits.append(time.monotonic() - began)
+                client.rset()
+    finally:
+        over.set()
+        for guesser in guessers:
+            guesser.join()
+    assert guesses and not any(guesses)
+    assert sorted(waits)[90] < 0.1 * SLOWER, sorted(waits)[-20:]
