@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * posthorn trace: the life of a message, from the log. A message is followed by its queue id; what
- * was made from it (its bounce) is named in one of its lines and followed from there on.
+ * was made from it (its bounce) is named in one of its lines and followed too.
  */
 #include "base/map.h"
 #include "base/memory.h"
@@ -198,6 +198,30 @@ follow_made(struct followed *f, Str text)
 		follow(f, made);
 }
 
+static void
+visit_follow(void *arg, Str whole, const struct line *line)
+{
+	struct followed *f = arg;
+
+	(void)whole;
+	if (str_map_get(f->ids, line->queue) != NULL)
+		follow_made(f, line->text);
+}
+
+/* A bounce's first lines may stand before the line that names it, so look until nothing is new. */
+static int
+follow_all(const struct logs *logs, struct followed *f)
+{
+	size_t before;
+	int exit_code;
+
+	do {
+		before = f->n;
+		exit_code = each_line(logs, visit_follow, f);
+	} while (exit_code == EX_OK && f->n > before);
+	return exit_code;
+}
+
 static json_t *
 json_text(Str s)
 {
@@ -214,7 +238,6 @@ visit_print(void *arg, Str whole, const struct line *line)
 	if (str_map_get(o->followed->ids, line->queue) == NULL)
 		return;
 	o->n++;
-	follow_made(o->followed, line->text);
 	if (o->array == NULL) {
 		printf("%.*s\n", STR_ARG(whole));
 		return;
@@ -283,6 +306,8 @@ command_trace(int argc, char **argv)
 			s.message_id = without_brackets(word);
 		exit_code = each_line(&logs, visit_search, &s);
 	}
+	if (exit_code == EX_OK)
+		exit_code = follow_all(&logs, &f);
 	if (exit_code == EX_OK)
 		exit_code = print_all(&logs, &f, (o.given & OPTION_JSON) != 0);
 	follow_nothing(&f);

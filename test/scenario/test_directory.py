@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from server import POSTHORN, SLOWER
+from server import POSTHORN, SLOWER, wait_until
 
 # `posthorn` without a server: on the database itself. With one: through the admin socket.
 BOTH = pytest.mark.parametrize("running", [True, False], ids=["running", "down"])
@@ -185,3 +185,73 @@ def test_guessing_passwords_delays_no_recipient(mail):
             guesser.join()
     assert guesses and not any(guesses)
     assert sorted(waits)[90] < 0.1 * SLOWER, sorted(waits)[-20:]
+
+
+def deliver(mail, *recipients):
+    """Sends one message over port 25 with its own Subject; returns that."""
+    deliver.count = getattr(deliver, "count", 0) + 1
+    subject = f"Subject: message {deliver.count}"
+    refused = mail.send("x@far.example", recipients, subject + "\r\n\r\ntext\r\n")
+    assert not refused
+    return subject
+
+
+def has(mail, address, subject):
+    """How many copies; waits for the first."""
+    files = lambda: [f for f in mail.messages(address) if subject in f.read_text()]
+    wait_until(f"{subject} for {address}", files, [mail.maildir(address) / "new"])
+    return len(files())
+
+
+def test_SD_093_mail_for_an_alias_reaches_its_user(mail):
+    mail.command("alias", "add", "John_Adams@example.org", "anna")
+    for address in ["John_Adams@example.org", "john_adams@example.org", "JOHN_ADAMS@EXAMPLE.org"]:
+        assert has(mail, "anna@example.org", deliver(mail, address)) == 1
+
+
+def test_SD_094_each_member_gets_one_copy(make_mail, smtp_peer):
+    peer = smtp_peer()
+    mail = make_mail(relay_to=peer.address)
+    mail.command("alias", "add", "admin@example.org", "anna", "ben@example.org", "all@example.org",
+                 "far@far.example")
+    mail.command("alias", "add", "all@example.org", "ben", "anna", "admin@example.org", "far@far.example")
+    subject = deliver(mail, "admin@example.org", "anna@example.org")
+    assert has(mail, "anna@example.org", subject) == 1
+    assert has(mail, "ben@example.org", subject) == 1
+    peer.wait(1)
+    mail.wait_log("removed")
+    assert [has(mail, a, subject) for a in mail.users] == [1, 1] and len(peer.messages) == 1
+
+
+def test_SD_094_one_failing_member_does_not_hold_up_the_others(mail):
+    mail.command("account", "add", "carla@example.org", "--hash", "")
+    mail.command("alias", "add", "admin@example.org", "carla", "nobody@example.org", "anna")
+    mail.command("account", "disable", "carla@example.org")
+    assert has(mail, "anna@example.org", deliver(mail, "admin@example.org")) == 1
+
+
+def test_SD_105_an_account_made_now_gets_mail_now(mail):
+    mail.command("account", "add", "carla@example.org", text="carla-secret\n")
+    assert has(mail, "carla@example.org", deliver(mail, "carla+lists@example.org")) == 1
+
+
+def test_SD_106_the_same_name_in_two_domains(make_mail):
+    mail = make_mail(users={"info@a.example": "a-secret", "info@b.example": "b-secret"})
+    mail.command("alias", "add", "@b.example", "info@b.example")
+    for address, box in [("info@a.example", "info@a.example"), ("info@b.example", "info@b.example"),
+                         ("whoever@b.example", "info@b.example"), ("postmaster@b.example", "info@a.example")]:
+        assert has(mail, box, deliver(mail, address)) == 1
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        deliver(mail, "whoever@a.example")
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        deliver(mail, "info@c.example")
+
+
+def test_a_large_alias_reaches_everybody(mail):
+    """More members than one answer of the directory holds."""
+    names = [f"u{i}@example.org" for i in range(700)]
+    dump = mail.command("dump") + "".join(f"account {n} {{ }}\n" for n in names)
+    mail.command("apply", "-", text=dump + f"alias all@example.org {' '.join(names)}\n")
+    subject = deliver(mail, "all@example.org")
+    mail.wait_log("removed", seconds=60)
+    assert all(has(mail, n, subject) == 1 for n in names)
