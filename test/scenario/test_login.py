@@ -3,6 +3,7 @@ import imaplib
 import os
 import signal
 import socket
+import time
 
 import pytest
 
@@ -67,17 +68,29 @@ def test_SD_075_nothing_is_injected_behind_starttls(mail):
 
 @pytest.mark.tsan
 def test_SD_070_right_and_wrong_passwords(mail):
-    for user, password in mail.users.items():
-        client = mail.reader(user)
-        assert client.logout()[0] == "BYE"
-        client = imaplib.IMAP4(*mail.imap, timeout=TIMEOUT)
-        for wrong in (password[:-1], password + "x", password.upper()):
-            with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
-                client.login(user, wrong)
     client = imaplib.IMAP4(*mail.imap, timeout=TIMEOUT)
-    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
-        client.login("nobody@example.org", "x")
-    client.shutdown()
+    for user, wrong in (("anna@example.org", "anna-secre"), ("anna@example.org", "ANNA-SECRET"),
+                        ("nobody@example.org", "anna-secret")):
+        with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+            client.login(user, wrong)
+    with pytest.raises(imaplib.IMAP4.abort):
+        client.noop()  # three are enough for one connection
+    for user in mail.users:
+        assert mail.reader(user).logout()[0] == "BYE"
+
+
+def test_SD_070_guessing_gets_slower_and_nothing_else_does(mail):
+    def guess():
+        began = time.monotonic()
+        with Client(mail.imap) as client:
+            assert client.ask(b"LOGIN anna@example.org x")[-1].startswith(b"a NO [AUTHENTICATIONFAILED]")
+        return time.monotonic() - began
+
+    waits = [guess() for _ in range(4)]
+    assert waits[3] > 3 * waits[0] and waits[0] > 0.4
+    began = time.monotonic()
+    mail.reader("anna@example.org").logout()
+    assert time.monotonic() - began < waits[3]
 
 
 @pytest.mark.parametrize("tls", [False, True])
