@@ -110,18 +110,18 @@ def test_SD_187_python_works_a_day(mail):
     assert (status, numbers[0].split()) == ("OK", [b"1", b"2", b"3", b"4", b"5"])
     status, data = client.fetch("1", "(FLAGS ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
     assert status == "OK" and b"Subject: number 0" in data[0][1]
-    assert client.create("Archive")[0] == "OK"
-    assert client.copy("1:2", "Archive")[0] == "OK"
-    assert client.uid("MOVE", "3", "Archive")[0] == "OK"
+    assert client.create("Projects")[0] == "OK"
+    assert client.copy("1:2", "Projects")[0] == "OK"
+    assert client.uid("MOVE", "3", "Projects")[0] == "OK"
     assert client.store("1:2", "+FLAGS", r"(\Deleted)")[0] == "OK"
     assert client.expunge()[0] == "OK"
-    assert client.select("Archive") == ("OK", [b"3"])
-    assert client.append("Archive", r"(\Seen)", None, b"Subject: put\r\n\r\nby hand\r\n")[0] == "OK"
+    assert client.select("Projects") == ("OK", [b"3"])
+    assert client.append("Projects", r"(\Seen)", None, b"Subject: put\r\n\r\nby hand\r\n")[0] == "OK"
     status, data = client.fetch("4", "(FLAGS RFC822.SIZE BODY[])")
     assert status == "OK" and data[0][1] == b"Subject: put\r\n\r\nby hand\r\n" and b"Seen" in data[0][0]
-    assert client.rename("Archive", "Old")[0] == "OK"
+    assert client.rename("Projects", "Old")[0] == "OK"
     status, folders = client.list()
-    assert any(f.endswith(b"Old") for f in folders) and not any(f.endswith(b"Archive") for f in folders)
+    assert any(f.endswith(b"Old") for f in folders) and not any(f.endswith(b"Projects") for f in folders)
     assert client.status("Old", "(MESSAGES UIDNEXT)")[0] == "OK"
     client.logout()
 
@@ -181,7 +181,7 @@ def test_mbsync_both_ways_and_the_second_run_moves_nothing(mail, tmp_path):
         (tmp_path / "local/Work" / sub).mkdir(parents=True)
     (tmp_path / "local/Work/cur/1.test:2,").write_text("Subject: made here\n\nx\n")
     client = mail.reader(BEN)
-    client.store("10", "+FLAGS", r"(\Deleted)")
+    client.store("5", "+FLAGS", r"(\Deleted)")  # not second, which may be the tenth
     client.expunge()
     run("mbsync", "-c", rc, "-a")
     assert len(files_of(inbox)) == 8
