@@ -138,8 +138,10 @@ channel_receive_now(int fd, char *buffer, size_t size, struct channel_message *r
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return (Err){ ERR_TEMP, EAGAIN, "nothing to receive" };
-	if (n <= 0)
+	if (n < 0)
 		return fail_sys(ERR_GONE, "the other process is gone");
+	if (n == 0)
+		return fail(ERR_GONE, "the other process is gone"); /* errno is an old one */
 	collect_fds(&m, ret);
 	ret->bytes = (Str){ buffer, (size_t)n };
 	if ((m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import signal
 import smtplib
 import subprocess
 import threading
@@ -255,3 +256,43 @@ def test_a_large_alias_reaches_everybody(mail):
     subject = deliver(mail, "all@example.org")
     mail.wait_log("removed", seconds=60)
     assert all(has(mail, n, subject) == 1 for n in names)
+
+
+def processes(mail, service):
+    return [pid for pid, name in mail.pids().items() if name == service]
+
+
+def test_a_killed_directory_is_missed_for_a_moment_only(mail):
+    with smtplib.SMTP(*mail.smtp, local_hostname="client", timeout=30 * SLOWER) as client:
+        client.ehlo()
+        client.mail("x@far.example")
+        for _ in range(3):
+            for pid in processes(mail, "directory"):
+                os.kill(pid, signal.SIGKILL)
+            codes = set()
+
+            def answered():
+                codes.add(client.rcpt("anna@example.org")[0])
+                return 250 in codes
+
+            wait_until("an answer", answered)
+            assert codes <= {250, 451}
+    assert "anna@example.org" in addresses(mail)
+    mail.wait_log("a service ended.*directory")
+
+
+def test_a_killed_hash_is_missed_for_a_moment_only(mail):
+    assert len(processes(mail, "hash")) == 2
+    for _ in range(2):
+        for pid in processes(mail, "hash"):
+            os.kill(pid, signal.SIGKILL)
+
+        def let_in():
+            try:
+                return may_log_in(mail, "anna@example.org", "anna-secret")
+            except smtplib.SMTPException as later:
+                assert later.smtp_code == 454, later
+                return False
+
+        wait_until("a login", let_in)
+        assert not may_log_in(mail, "anna@example.org", "wrong")
