@@ -83,6 +83,7 @@ struct mailbox_settings {
  * working directory, because its process may reach nothing else.
  * ERR_TEMP with sys EBUSY: another process holds the lease.
  */
+MUST_USE Err mailbox_prepare(void); /* once before forking: makes the first opening cheap */
 MUST_USE Err mailbox_open_local(const struct mailbox_settings *settings, struct mailbox **ret);
 MUST_USE Err mailbox_open_ram(const struct mailbox_settings *settings, struct mailbox **ret);
 

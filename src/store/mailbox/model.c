@@ -158,17 +158,15 @@ model_add_keyword(struct mailbox *m, struct folder *f, Str name)
 }
 
 Err
-model_make_folders(struct mailbox *m, Time now)
+model_make_folders(struct mailbox *m)
 {
 	for (size_t i = 0; i < COUNT(new_account); i++) {
 		struct folder *f = model_add_folder(m, m->folder_id_next, new_account[i].name);
 
 		f->use = new_account[i].use;
-		f->uid_validity = (uint32_t)time_seconds(now);
 		f->uid_ceiling = UID_STEP;
 		f->modseq = m->modseq;
 		TRY(m->driver->put_folder(m, f));
-		TRY(m->driver->subscribe(m, f->name, true));
 		model_subscribe(m, f->name, true);
 	}
 	return OK;
@@ -269,8 +267,8 @@ model_next_modseq(struct mailbox *m)
 	return m->modseq;
 }
 
-static void
-touch(struct mailbox *m, struct folder *f)
+void
+model_touch(struct mailbox *m, struct folder *f)
 {
 	if (!link_in_list(&f->dirty))
 		list_add_last(&m->dirty, &f->dirty);
@@ -284,7 +282,7 @@ model_next_uid(struct mailbox *m, struct folder *f)
 	if (uid >= f->uid_ceiling) {
 		f->uid_ceiling = uid + UID_STEP;
 		m->transaction->durable = true;
-		touch(m, f);
+		model_touch(m, f);
 	}
 	return uid;
 }
@@ -334,7 +332,7 @@ model_added(struct mailbox *m, struct folder *f, const struct mailbox_message *m
 	f->modseq = message->modseq;
 	if (f->loaded)
 		model_push(f, message);
-	touch(m, f);
+	model_touch(m, f);
 	add_event(f, message->uid, false);
 }
 
@@ -349,7 +347,7 @@ model_changed(struct mailbox *m, struct folder *f, const struct mailbox_message 
 	*at = *message;
 	count_flags(f, at->flags, 1);
 	f->modseq = message->modseq;
-	touch(m, f);
+	model_touch(m, f);
 	add_event(f, message->uid, false);
 }
 
@@ -365,7 +363,7 @@ model_removed(struct mailbox *m, struct folder *f, uint32_t uid, uint64_t modseq
 	count_flags(f, at->flags, (uint32_t)-1);
 	at->modseq = 0; /* model_sweep takes it out */
 	f->modseq = modseq;
-	touch(m, f);
+	model_touch(m, f);
 	add_event(f, uid, true);
 }
 

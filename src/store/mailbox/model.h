@@ -11,8 +11,8 @@ void model_done(struct mailbox *m);
 struct folder *model_add_folder(struct mailbox *m, uint32_t id, Str name);
 void model_subscribe(struct mailbox *m, Str name, bool subscribed);
 MUST_USE Err model_add_keyword(struct mailbox *m, struct folder *f, Str name);
-/* INBOX and the special-use folders of a new account. */
-MUST_USE Err model_make_folders(struct mailbox *m, Time now);
+/* INBOX and the special-use folders of a new account, UIDVALIDITY 0. */
+MUST_USE Err model_make_folders(struct mailbox *m);
 
 struct folder *model_folder(const struct mailbox *m, uint32_t id); /* NULL: none */
 struct folder *model_folder_named(const struct mailbox *m, Str name);
@@ -35,4 +35,5 @@ void model_removed(struct mailbox *m, struct folder *f, uint32_t uid, uint64_t m
 /* Closes the gaps of removed messages; once for a batch of them. */
 void model_sweep(struct folder *f);
 /* When a driver fills an array. */
+void model_touch(struct mailbox *m, struct folder *f); /* its row is behind */
 void model_push(struct folder *f, const struct mailbox_message *message);

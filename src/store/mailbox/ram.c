@@ -409,7 +409,9 @@ mailbox_open_ram(const struct mailbox_settings *settings, struct mailbox **ret)
 	model_init(&r->m, &ram_driver, settings->host);
 	r->m.modseq_ceiling = MODSEQ_STEP;
 	r->messages = map_new();
-	TRY(model_make_folders(&r->m, time_from_seconds(1)));
+	TRY(model_make_folders(&r->m));
+	for (size_t i = 0; i < r->m.folder_count; i++)
+		r->m.folders[i]->uid_validity = 1;
 	*ret = &r->m;
 	return OK;
 }

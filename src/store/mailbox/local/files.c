@@ -63,6 +63,7 @@ files_make_folder(struct local *l, Str folder)
 		TRY(files_path(folder, subs[i], NULL, NULL, path));
 		TRY(file_make_folder(l->folder, path, FOLDER_MODE));
 	}
+	l->made_folder = true;
 	return OK;
 }
 

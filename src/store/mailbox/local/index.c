@@ -2,6 +2,8 @@
 #include "store/mailbox/local/index.h"
 
 #include "base/memory.h"
+#include "os/clock.h"
+#include "os/file.h"
 #include "store/mailbox/model.h"
 
 #include <fcntl.h>
@@ -10,13 +12,15 @@
 #include <sys/stat.h>
 
 enum {
-	VERSION = 1,
 	PATH_MAX_KEPT = 100, /* our names are short; SQLite asks for the room */
+	FILE_MODE = 0600,
+	WAL_LONG = 512 *
+		   1024, /* octets: opening reads it all, so a longer one is not left behind */
 };
 
 static const char schema[] =
-	"CREATE TABLE account(modseq INTEGER NOT NULL, clean INTEGER NOT NULL,"
-	" subscriptions TEXT NOT NULL) STRICT;"
+	"CREATE TABLE account(created INTEGER NOT NULL, modseq INTEGER NOT NULL,"
+	" clean INTEGER NOT NULL, synced INTEGER NOT NULL, subscriptions TEXT NOT NULL) STRICT;"
 	"CREATE TABLE folder(id INTEGER PRIMARY KEY, name TEXT NOT NULL, use INTEGER NOT NULL,"
 	" validity INTEGER NOT NULL, next INTEGER NOT NULL, ceiling INTEGER NOT NULL,"
 	" messages INTEGER NOT NULL, unseen INTEGER NOT NULL, deleted INTEGER NOT NULL,"
@@ -32,12 +36,13 @@ static const char schema[] =
 	" key INTEGER NOT NULL, PRIMARY KEY(queue, recipient)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE expunged(key INTEGER PRIMARY KEY, modseq INTEGER NOT NULL, name TEXT)"
 	" STRICT;"
-	"INSERT INTO account VALUES(0, 0, '');"
 	"PRAGMA user_version=1;";
 
 static const char *const texts[LOCAL_STATEMENTS] = {
-	[LOCAL_GET_ACCOUNT] = "SELECT modseq, clean, subscriptions FROM account",
-	[LOCAL_PUT_ACCOUNT] = "UPDATE account SET modseq=?1, clean=?2, subscriptions=?3",
+	[LOCAL_GET_ACCOUNT] =
+		"SELECT created, modseq, clean, synced, subscriptions FROM account",
+	[LOCAL_PUT_ACCOUNT] = "REPLACE INTO account(rowid, created, modseq, clean, synced,"
+			      " subscriptions) VALUES(1, ?1, ?2, ?3, ?4, ?5)",
 	[LOCAL_GET_FOLDERS] =
 		"SELECT id, name, use, validity, next, ceiling, messages, unseen,"
 		" deleted, size, modseq, keywords, seen_new, seen_cur FROM folder",
@@ -100,18 +105,6 @@ give_random(sqlite3_vfs *vfs, int size, char *ret)
 }
 
 static sqlite3_vfs here;
-static pthread_once_t here_once = PTHREAD_ONCE_INIT;
-
-static void
-register_here(void)
-{
-	here = *sqlite3_vfs_find("unix");
-	here.zName = "posthorn-here";
-	here.mxPathname = PATH_MAX_KEPT;
-	here.xFullPathname = keep_name;
-	here.xRandomness = give_random;
-	sqlite3_vfs_register(&here, 0);
-}
 
 Err
 index_statement(struct local *l, enum local_statement which, sqlite3_stmt **ret)
@@ -122,31 +115,122 @@ index_statement(struct local *l, enum local_statement which, sqlite3_stmt **ret)
 	return OK;
 }
 
-/* Nothing of a new index needs a sync: were it lost, its UIDVALIDITYs would be lost with it. */
+/*
+ * The index of an account that has none yet: the tables, INBOX and the special-use folders, whose
+ * UIDVALIDITY of 0 stands for the second in which the account was made. Made once and kept as the
+ * bytes of a database, because to run all those statements costs more than a delivery.
+ */
+static struct {
+	pthread_once_t once;
+	Err e;
+	unsigned char *bytes;
+	sqlite3_int64 size;
+} image = { .once = PTHREAD_ONCE_INIT };
+
+enum {
+	IMAGE_WRITE_VERSION = 18, /* two octets of a database's header: 2 is WAL */
+	IMAGE_PAGE_COUNT = 28,    /* four octets, big-endian */
+	IMAGE_HEADER = 32,
+	PAGE = 4096,
+};
+
 static Err
-make_schema(struct local *l)
+fill_image(sqlite3 *db)
 {
-	TRY(sql_run(l->db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF;"
-			   "PRAGMA journal_mode=WAL; BEGIN IMMEDIATE;"));
-	TRY(sql_run(l->db, schema));
-	return OK;
+	struct local l = { .db = db };
+	Err e = sql_run(db, schema);
+
+	model_init(&l.m, &(struct mailbox_driver){ .put_folder = index_put_folder }, S(""));
+	l.m.modseq_ceiling = MODSEQ_STEP;
+	if (!failed(e))
+		e = model_make_folders(&l.m);
+	if (!failed(e))
+		e = index_put_account(&l, true);
+	for (size_t i = 0; i < COUNT(l.statements); i++)
+		sqlite3_finalize(l.statements[i]);
+	model_done(&l.m);
+	return e;
+}
+
+static void
+make_image(void)
+{
+	sqlite3 *db = NULL;
+
+	/* memory that one small database does not need: a fifth of the time to open it */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0);
+	sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+	sqlite3_initialize();
+	here = *sqlite3_vfs_find("unix");
+	here.zName = "posthorn-here";
+	here.mxPathname = PATH_MAX_KEPT;
+	here.xFullPathname = keep_name;
+	here.xRandomness = give_random;
+	sqlite3_vfs_register(&here, 0);
+	if (sqlite3_open(":memory:", &db) != SQLITE_OK)
+		image.e = sql_failure(db, "cannot make an index");
+	else
+		image.e = fill_image(db);
+	if (!failed(image.e))
+		image.bytes = sqlite3_serialize(db, "main", &image.size, 0);
+	if (!failed(image.e) && image.bytes == NULL)
+		image.e = fail(ERR_TEMP, "cannot make an index");
+	if (image.bytes != NULL)
+		image.bytes[IMAGE_WRITE_VERSION] = image.bytes[IMAGE_WRITE_VERSION + 1] = 2;
+	sql_close(db);
+}
+
+Err
+index_prepare(void)
+{
+	pthread_once(&image.once, make_image);
+	return image.e;
+}
+
+/*
+ * True when there is an index. One that is shorter than its header says was cut by the power before
+ * anything in it was promised to anybody (see index_commit): it is made anew.
+ */
+static bool
+is_there(const struct local *l)
+{
+	unsigned char header[IMAGE_HEADER] = { 0 };
+	AUTO_FD fd = -1;
+	struct stat st;
+	uint64_t pages;
+
+	if (failed(file_open_read(l->folder, "index.db", &fd)) || fstat(fd, &st) != 0 ||
+		pread(fd, header, sizeof(header), 0) != (ssize_t)sizeof(header))
+		return false;
+	pages = (uint64_t)header[IMAGE_PAGE_COUNT] << 24 | header[IMAGE_PAGE_COUNT + 1] << 16 |
+		header[IMAGE_PAGE_COUNT + 2] << 8 | header[IMAGE_PAGE_COUNT + 3];
+	return header[0] != '\0' && (uint64_t)st.st_size >= pages * PAGE;
+}
+
+static Err
+write_image(const struct local *l)
+{
+	AUTO_FD fd = -1;
+
+	TRY(file_remove(l->folder, "index.db-wal"));
+	TRY(file_remove(l->folder, "index.db"));
+	TRY(file_create(l->folder, "index.db", FILE_MODE, &fd));
+	return file_write(fd, (Str){ (const char *)image.bytes, (size_t)image.size });
 }
 
 Err
 index_open(struct local *l, bool *ret_new)
 {
-	struct stat st;
-
-	pthread_once(&here_once, register_here);
-	*ret_new = fstatat(l->folder, "index.db", &st, 0) != 0 || st.st_size == 0;
-	if (sqlite3_open_v2("index.db", &l->db,
-		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+	TRY(index_prepare());
+	*ret_new = !is_there(l);
+	if (*ret_new)
+		TRY(write_image(l));
+	if (sqlite3_open_v2("index.db", &l->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
 		    "posthorn-here") != SQLITE_OK)
 		return sql_failure(l->db, "cannot open index");
 	/* what is in the WAL stays there until it is long: no sync when an account is closed */
 	sqlite3_db_config(l->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	if (*ret_new)
-		return make_schema(l);
 	return sql_run(l->db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=NORMAL");
 }
 
@@ -198,7 +282,7 @@ read_folder(struct local *l, sqlite3_stmt *s)
 	}
 	f->found = true;
 	f->use = (enum mailbox_use)sql_u64(s, 2);
-	f->uid_validity = (uint32_t)sql_u64(s, 3);
+	f->uid_validity = sql_u64(s, 3) == 0 ? l->created : (uint32_t)sql_u64(s, 3);
 	if (next > f->uid_next)
 		f->uid_next = next;
 	f->uid_ceiling = (uint32_t)sql_u64(s, 5);
@@ -252,12 +336,18 @@ index_load_account(struct local *l)
 	TRY(sql_step(s, &row));
 	if (!row)
 		return fail(ERR_PERM, "index holds no account");
-	l->m.modseq_ceiling = sql_u64(s, 0);
-	l->clean = sql_u64(s, 1) != 0;
-	c = cursor_of(sql_str(s, 2));
+	l->created = (uint32_t)sql_u64(s, 0);
+	l->m.modseq_ceiling = sql_u64(s, 1);
+	l->clean = sql_u64(s, 2) != 0;
+	l->synced = sql_u64(s, 3) != 0;
+	c = cursor_of(sql_str(s, 4));
 	while (!cursor_done(&c))
 		model_subscribe(&l->m, cursor_line(&c), true);
 	sql_reset(s);
+	if (l->created == 0) {
+		l->created = (uint32_t)time_seconds(clock_wall());
+		l->m.account_behind = true;
+	}
 	TRY(read_folders(l));
 	model_sort_folders(&l->m);
 	if (l->m.folder_count == 0 || l->m.folders[0]->id != INBOX_ID)
@@ -277,9 +367,11 @@ index_put_account(struct local *l, bool clean)
 		put_names(&names, &subscription->name, 1);
 	TRY(buf_check(&names));
 	TRY(index_statement(l, LOCAL_PUT_ACCOUNT, &s));
-	sql_bind_u64(s, 1, l->m.modseq_ceiling);
-	sql_bind_u64(s, 2, clean);
-	sql_bind_str(s, 3, buf_view(&names));
+	sql_bind_u64(s, 1, l->created);
+	sql_bind_u64(s, 2, l->m.modseq_ceiling);
+	sql_bind_u64(s, 3, clean);
+	sql_bind_u64(s, 4, l->synced);
+	sql_bind_str(s, 5, buf_view(&names));
 	return sql_done(s);
 }
 
@@ -289,24 +381,42 @@ index_begin(struct mailbox *m)
 	return sql_run(local_of(m)->db, "BEGIN IMMEDIATE");
 }
 
+static Err
+sync_file(struct local *l, int which)
+{
+	sqlite3_file *file = NULL;
+
+	if (sqlite3_file_control(l->db, "main", which, &file) == SQLITE_OK && file != NULL &&
+		file->pMethods != NULL &&
+		file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) == SQLITE_OK)
+		return OK;
+	return fail(ERR_TEMP, "cannot sync index");
+}
+
 /*
- * The WAL is one file: syncing it makes every commit up to now durable. A sync that failed may
- * have dropped what it should have written, so it is never tried again.
+ * The WAL is one file: syncing it makes every commit up to now durable. Before the first time, the
+ * database that it belongs to and both their names are synced. A sync that failed may have dropped
+ * what it should have written, so it is never tried again.
  */
 static Err
-sync_wal(struct local *l)
+sync_index(struct local *l)
 {
-	sqlite3_file *wal = NULL;
+	Err e = OK;
 
 	if (l->broken)
 		return fail(ERR_TEMP, "index could not be synced before");
-	if (sqlite3_file_control(l->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) ==
-			SQLITE_OK &&
-		wal != NULL && wal->pMethods != NULL &&
-		wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL) == SQLITE_OK)
-		return OK;
-	l->broken = true;
-	return fail(ERR_TEMP, "cannot sync index");
+	if (!l->synced)
+		e = sync_file(l, SQLITE_FCNTL_FILE_POINTER);
+	if (!failed(e))
+		e = sync_file(l, SQLITE_FCNTL_JOURNAL_POINTER);
+	if (!failed(e) && !l->synced)
+		e = file_sync_folder(l->folder);
+	l->broken = failed(e);
+	if (!failed(e) && !l->synced) {
+		l->synced = true;
+		l->m.account_behind = true; /* remembered with the next commit */
+	}
+	return e;
 }
 
 Err
@@ -320,7 +430,20 @@ index_commit(struct mailbox *m, bool durable)
 	}
 	TRY(sql_run(l->db, "COMMIT"));
 	l->opened = true;
-	return durable ? sync_wal(l) : OK;
+	return durable ? sync_index(l) : OK;
+}
+
+Err
+index_shorten(struct local *l)
+{
+	struct stat st;
+
+	if (fstatat(l->folder, "index.db-wal", &st, 0) != 0 || st.st_size < WAL_LONG)
+		return OK;
+	return sqlite3_wal_checkpoint_v2(l->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) ==
+			       SQLITE_OK
+		       ? OK
+		       : sql_failure(l->db, "cannot shorten index");
 }
 
 void

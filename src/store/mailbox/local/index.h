@@ -8,6 +8,9 @@
 
 #include "store/mailbox/local/local_internal.h"
 
+/* Once for a process; children inherit it. */
+MUST_USE Err index_prepare(void);
+
 /* Opens or makes it and takes the lease. *ret_new: it was not there. */
 MUST_USE Err index_open(struct local *l, bool *ret_new);
 void index_close(struct local *l);
@@ -19,6 +22,8 @@ MUST_USE Err index_put_account(struct local *l, bool clean);
 
 MUST_USE Err index_begin(struct mailbox *m);
 MUST_USE Err index_commit(struct mailbox *m, bool durable);
+/* Before closing: brings a long WAL into the database. */
+MUST_USE Err index_shorten(struct local *l);
 void index_abort(struct mailbox *m);
 MUST_USE Err index_mark(struct mailbox *m);
 void index_unmark(struct mailbox *m);

@@ -192,6 +192,19 @@ local_remove(struct mailbox *m, struct folder *f, uint32_t uid, uint64_t modseq)
 	return OK;
 }
 
+/* A folder that was made lately: its name is in Maildir/, whose name is in the account's folder. */
+static Err
+sync_parents(struct local *l)
+{
+	AUTO_FD fd = -1;
+
+	TRY(file_open_folder(l->folder, "Maildir", &fd));
+	TRY(file_sync_folder(fd));
+	TRY(file_sync_folder(l->folder));
+	l->made_folder = false;
+	return OK;
+}
+
 static Err
 sync_folder(struct local *l, Str name)
 {
@@ -200,7 +213,8 @@ sync_folder(struct local *l, Str name)
 
 	TRY(files_path(name, "cur", NULL, NULL, path));
 	TRY(file_open_folder(l->folder, path, &fd));
-	return file_sync_folder(fd);
+	TRY(file_sync_folder(fd));
+	return l->made_folder ? sync_parents(l) : OK;
 }
 
 static Err
@@ -463,10 +477,11 @@ close_in_order(struct local *l)
 	TRY(index_begin(&l->m));
 	if (l->expunged_names)
 		TRY(forget_expunged(l));
-	for (size_t i = 0; i < l->m.folder_count; i++)
-		TRY(index_put_folder(&l->m, l->m.folders[i]));
+	list_each (at, &l->m.dirty)
+		TRY(index_put_folder(&l->m, LINK_OWNER(at, struct folder, dirty)));
 	TRY(index_put_account(l, true));
-	return sql_run(l->db, "COMMIT");
+	TRY(sql_run(l->db, "COMMIT"));
+	return index_shorten(l);
 }
 
 static void
@@ -526,39 +541,6 @@ static const struct mailbox_driver local_driver = {
 	.tidy = notice_tidy,
 };
 
-/* Folders that are on disk and not in a new index: another program's, or those of a lost one. */
-static Err
-adopt_folders(struct local *l)
-{
-	struct dirent *entry;
-	DIR *dir;
-	int fd;
-
-	TRY(file_open_folder(l->folder, "Maildir", &fd));
-	dir = fdopendir(fd);
-	if (dir == NULL) {
-		close(fd);
-		return fail_sys(ERR_TEMP, "cannot list folders");
-	}
-	while ((entry = readdir(dir)) != NULL) {
-		AUTO_BUF name = BUF_INIT(MAILBOX_NAME_MAX);
-		struct folder *f;
-
-		if (failed(name_from_disk(str_from(entry->d_name), &name)) ||
-			model_folder_named(&l->m, buf_view(&name)) != NULL)
-			continue;
-		f = model_add_folder(&l->m, l->m.folder_id_next, buf_view(&name));
-		f->uid_validity = l->m.folders[0]->uid_validity;
-		f->uid_ceiling = UID_STEP;
-		f->modseq = l->m.modseq;
-		if (failed(index_put_folder(&l->m, f)))
-			break;
-	}
-	closedir(dir);
-	model_sort_folders(&l->m);
-	return OK;
-}
-
 static Err
 notice_all(struct local *l)
 {
@@ -568,19 +550,54 @@ notice_all(struct local *l)
 }
 
 static Err
-open_new(struct local *l)
+adopt_folder(struct local *l, Str name)
 {
-	struct stat st;
-	bool foreign = fstatat(l->folder, "Maildir", &st, 0) == 0;
+	struct folder *f = model_add_folder(&l->m, l->m.folder_id_next, name);
 
-	l->m.modseq_ceiling = MODSEQ_STEP;
-	TRY(model_make_folders(&l->m, clock_wall()));
-	if (foreign)
-		TRY(adopt_folders(l));
-	TRY(index_put_account(l, false));
-	TRY(sql_run(l->db, "COMMIT; PRAGMA synchronous=NORMAL"));
-	l->opened = true;
-	return foreign ? notice_all(l) : OK;
+	f->uid_validity = l->created;
+	f->uid_ceiling = UID_STEP;
+	f->modseq = l->m.modseq;
+	return index_put_folder(&l->m, f);
+}
+
+static Err
+adopt_folders(struct local *l, DIR *dir)
+{
+	struct dirent *entry;
+
+	while ((entry = readdir(dir)) != NULL) {
+		AUTO_BUF name = BUF_INIT(MAILBOX_NAME_MAX);
+
+		if (!failed(name_from_disk(str_from(entry->d_name), &name)) &&
+			model_folder_named(&l->m, buf_view(&name)) == NULL)
+			TRY(adopt_folder(l, buf_view(&name)));
+	}
+	return OK;
+}
+
+/* Folders and mail on disk without an index: another program's, or the index was lost. */
+static Err
+adopt_all(struct local *l)
+{
+	DIR *dir;
+	int fd;
+	Err e;
+
+	TRY(file_open_folder(l->folder, "Maildir", &fd));
+	dir = fdopendir(fd);
+	if (dir == NULL) {
+		close(fd);
+		return fail_sys(ERR_TEMP, "cannot list folders");
+	}
+	e = change_begin_locked(&l->m);
+	if (!failed(e)) {
+		e = adopt_folders(l, dir);
+		e = change_end_locked(&l->m, e, MAILBOX_COVERED);
+	}
+	closedir(dir);
+	TRY(e);
+	model_sort_folders(&l->m);
+	return notice_all(l);
 }
 
 /* Numbers start where no number was given out, and every folder's files are looked at. */
@@ -615,13 +632,20 @@ open_unclean(struct local *l)
 static Err
 open_index(struct local *l)
 {
+	struct stat st;
 	bool fresh;
 
 	TRY(index_open(l, &fresh));
-	if (fresh)
-		return open_new(l);
 	TRY(index_load_account(l));
-	return l->clean ? OK : open_unclean(l);
+	if (!l->clean)
+		return open_unclean(l);
+	return fresh && fstatat(l->folder, "Maildir", &st, 0) == 0 ? adopt_all(l) : OK;
+}
+
+Err
+mailbox_prepare(void)
+{
+	return index_prepare();
 }
 
 Err

@@ -70,7 +70,9 @@ struct local {
 	int folder; /* of the account; the working directory too */
 	sqlite3 *db;
 	sqlite3_stmt *statements[LOCAL_STATEMENTS];
-	Str subscriptions; /* only while opening */
+	uint32_t created; /* seconds since 1970: UIDVALIDITY of the first folders */
+	bool synced;      /* index.db and its name were synced once */
+	bool made_folder; /* a folder was made on disk, and its name not yet synced */
 
 	bool clean;   /* index.db says that it was closed in order */
 	bool opened;  /* ... and no longer says so: this process changes it */

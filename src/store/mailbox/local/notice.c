@@ -395,6 +395,8 @@ scan_folder(struct scan *s)
 	TRY(list_folder(s, true));
 	TRY(list_folder(s, false));
 	TRY(compare(s));
+	if (changed_new != s->f->seen_new || changed_cur != s->f->seen_cur)
+		model_touch(&s->l->m, s->f);
 	s->f->seen_new = changed_new;
 	s->f->seen_cur = changed_cur;
 	return OK;
