@@ -18,6 +18,7 @@
 #include "rpc/mailbox.h"
 #include "rpc/start.h"
 #include "service/mailbox/account.h"
+#include "store/mailbox.h"
 
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -432,6 +433,7 @@ prepare(struct template *t)
 	t->controls = epoll_create1(EPOLL_CLOEXEC);
 	if (t->children < 0 || t->controls < 0)
 		return fail_sys(ERR_PERM, "cannot watch the accounts' processes");
+	TRY(mailbox_prepare()); /* inherited by every account's process */
 	t->mail = start_folder(t->start, "mail");
 	t->accounts = map_new();
 	t->server = server_new(mailbox_rules);
