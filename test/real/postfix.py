@@ -5,6 +5,7 @@ import shutil
 import smtplib
 import socket
 import subprocess
+import tempfile
 
 MAIN_CF = """
 compatibility_level = 3.6
@@ -84,18 +85,17 @@ class Postfix:
     dns       address of the name server that it asks on port 53, or None
     """
 
-    def __init__(self, folder, address, port, domain, users, port_out=25, dns=None, trusted="127.0.0.0/8",
+    def __init__(self, address, port, domain, users, port_out=25, dns=None, trusted="127.0.0.0/8",
                  name=None, more=""):
-        self.dir = pathlib.Path(folder)
+        # Not below pytest's folders: their owner alone may enter those.
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="posthorn-postfix-"))
+        self.dir.chmod(0o755)
         self.etc = self.dir / "etc"
         self.address, self.domain = (address, port), domain
         for sub in ("etc", "queue", "data", "mail"):
             (self.dir / sub).mkdir(parents=True)
         shutil.chown(self.dir / "data", "postfix")
         shutil.chown(self.dir / "mail", 65534, 65534)
-        for parent in self.dir.parents:  # pytest's folders are for their owner alone
-            if str(parent).startswith("/tmp/"):
-                parent.chmod(parent.stat().st_mode | 0o011)
         name = name or f"mx.{domain}"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                         "-days", "3", "-subj", f"/CN={name}", "-keyout", self.dir / "key.pem", "-out", self.dir / "cert.pem"],
@@ -117,6 +117,7 @@ class Postfix:
 
     def close(self):
         subprocess.run(["postfix", "-c", self.etc, "stop"], capture_output=True)
+        shutil.rmtree(self.dir, ignore_errors=True)
 
     def log(self):
         file = self.dir / "log"

@@ -225,6 +225,17 @@ def test_broken_dns_defers(out):
     assert not mail.messages(ANNA)
 
 
+@pytest.mark.parametrize("address", ["127.0.0.2", "10.0.0.1", "::1", "::ffff:127.0.0.2", "0.0.0.0"])
+def test_exchangers_may_not_be_private(make_mail, address):
+    """A stranger's MX record must not make us talk to ourselves or to our neighbours."""
+    zone = exchangers((10, "mx.far.example", address))
+    with dns.Server(zone) as names:
+        mail = make_mail(dns=("127.0.0.1", names.port), config="relay { port 1 }\n")
+        mail.submit(ANNA, ["x@far.example"], TEXT)
+        line = results(mail)[0]
+    assert line["dsn"] in ("5.4.4", "5.4.6") and (line["status"], line["relay"]) == ("bounced", "none")
+
+
 # A fixed next hop
 
 

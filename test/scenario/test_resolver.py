@@ -43,7 +43,7 @@ def test_hundred_exchangers_come_over_tcp(out, smtp_peer):
     peer.wait(1)
 
 
-@pytest.mark.parametrize("record", [b"", b"\0", b"\0\x0a\xc0\x0c", b"\0\x0a\x3f" + b"x" * 20, b"\0\x0a\3a b\0",
+@pytest.mark.parametrize("record", [b"", b"\0", b"\0\x0a\x3f" + b"x" * 20, b"\0\x0a\3a b\0",
                                     b"\0\x0a\6a\r\n\0b\xff\0"])
 def test_records_that_are_wrong_defer(out, record):
     mail = out({"far.example": {"MX": [record]}}, QUICK)

@@ -659,6 +659,9 @@ transact(struct client *c, struct transaction *t)
 		c->dirty = false;
 	}
 	TRY(send_envelope(c, t));
+	/* It refused the sender and wants the message: even an empty one would be too much. */
+	if (t->go && t->no_mail)
+		return fail(ERR_GONE, "354 behind a refused sender");
 	return t->go ? send_body(c, t) : OK;
 }
 
