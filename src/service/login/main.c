@@ -18,36 +18,40 @@
 #include "rpc/keys.h"
 #include "rpc/log.h"
 #include "rpc/start.h"
+#include "service/login/guests.h"
 #include "service/login/talk.h"
 
 #include <malloc.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 enum {
 	BATCH_MS = 60 * 1000, /* how long a process takes connections */
 	THREADS_MAX = 256,    /* conversations of one process before authentication */
 	LISTENERS_MAX = 16,
+	REST_MS = 100, /* when nobody can be accepted: no descriptors, most of the time */
 };
 
 void login_serve(struct start *start);
 
 struct connection {
 	struct login *login;
-	int fd;
+	struct conn *conn;
 	bool tls_at_once;
+	size_t place; /* among the guests */
 };
 
-/* Shared with the conversations: `shared`, the count of them, and the eventfd that they end with. */
+/* Shared with the conversations: `shared`, `guests`, and the eventfd that they end with. */
 struct login {
 	struct start *start;
 	struct settings_login settings;
 	struct talk_shared shared;
 	struct thread_pool *threads;
-	atomic_size_t talking; /* conversations going on */
-	int ended;             /* eventfd */
+	struct guests *guests;
+	int ended;   /* eventfd */
+	size_t most; /* conversations at a time */
 	size_t accepted;
 	Moment until; /* we take connections */
 };
@@ -59,32 +63,52 @@ run_connection(void *arg)
 	struct login *l = c->login;
 	uint64_t one = 1;
 
-	talk_serve(&l->shared, c->fd, c->tls_at_once);
+	talk_serve(&l->shared, c->conn, c->tls_at_once);
+	guests_leave(l->guests, c->place);
 	free(c);
-	atomic_fetch_sub(&l->talking, 1);
 	if (write(l->ended, &one, sizeof(one)) < 0)
 		return; /* full: the wake-up is on its way */
+}
+
+static Err
+enter(struct login *l, struct connection *c)
+{
+	Ip ip;
+	Err e;
+
+	if (c->tls_at_once && l->shared.tls == NULL)
+		return fail(ERR_TEMP, "no certificate");
+	TRY(ip_parse(conn_peer(c->conn), &ip));
+	TRY(guests_enter(l->guests, ip, &c->place));
+	l->accepted++;
+	e = thread_pool_run(l->threads, c);
+	if (failed(e))
+		guests_leave(l->guests, c->place);
+	return e;
 }
 
 static void
 accept_one(struct login *l, int listener, const char *name)
 {
+	static const struct timespec rest = { .tv_nsec = REST_MS * 1000000 };
 	struct connection *c;
-	Err e;
 	int fd;
+	Err e = listen_accept(listener, &fd);
 
-	if (failed(listen_accept(listener, &fd)))
-		return; /* another process was faster */
-	l->accepted++;
-	c = memory_get(sizeof(*c));
-	*c = (struct connection){ l, fd, str_eq(str_from(name), S("imaps")) };
-	atomic_fetch_add(&l->talking, 1);
-	e = c->tls_at_once && l->shared.tls == NULL ? fail(ERR_TEMP, "no certificate")
-						    : thread_pool_run(l->threads, c);
 	if (failed(e)) {
-		atomic_fetch_sub(&l->talking, 1);
-		log_failure(LOG_LEVEL_WARNING, "login.full", e);
-		fd_drop(&c->fd);
+		/* Another process was faster; or there is nothing to take it with, for now. */
+		if (e.sys != EAGAIN)
+			nanosleep(&rest, NULL);
+		return;
+	}
+	c = memory_get(sizeof(*c));
+	*c = (struct connection){ .login = l, .conn = conn_new(fd, CONN_EXACT) };
+	c->tls_at_once = str_eq(str_from(name), S("imaps"));
+	e = enter(l, c);
+	if (failed(e)) {
+		log_event(LOG_LEVEL_WARNING, "login.full", F_WORDS("what", str_from(e.what)),
+			F_STR("rip", conn_peer(c->conn)));
+		conn_free(c->conn);
 		free(c);
 	}
 }
@@ -95,28 +119,43 @@ takes_more(const struct login *l)
 	return !l->start->stopping && l->accepted < l->settings.batch && !moment_past(l->until);
 }
 
+/* Empties an eventfd. */
+static void
+clear(int fd)
+{
+	uint64_t woken;
+
+	if (read(fd, &woken, sizeof(woken)) < 0)
+		return; /* it was empty */
+}
+
 /* Waits for connections and takes them, until this process has had its share. */
 static void
 accept_batch(struct login *l)
 {
-	struct pollfd polled[LISTENERS_MAX + 1];
-	const char *names[LISTENERS_MAX + 1];
-	size_t n = 1, at = 0;
+	struct pollfd polled[LISTENERS_MAX + 2];
+	const char *names[LISTENERS_MAX + 2];
+	size_t n = 2, at = 0;
 
 	polled[0] = (struct pollfd){ .fd = l->start->master, .events = POLLIN };
-	while (n <= LISTENERS_MAX && start_listener(l->start, &at, &polled[n].fd, &names[n]))
+	while (n < COUNT(polled) && start_listener(l->start, &at, &polled[n].fd, &names[n]))
 		polled[n++].events = POLLIN;
 	while (takes_more(l)) {
 		/* The minute begins with the first connection: nobody is here to be among. */
 		int wait = l->accepted == 0 ? -1 : moment_left(l->until);
+		/* With all places taken, the next connections wait at the listening socket. */
+		bool full = guests_count(l->guests) == l->most;
 
-		if (poll(polled, n, wait) <= 0)
+		polled[1] = (struct pollfd){ .fd = full ? l->ended : -1, .events = POLLIN };
+		if (poll(polled, full ? 2 : n, wait) <= 0)
 			continue;
+		if (polled[1].revents != 0)
+			clear(l->ended);
 		if (polled[0].revents != 0)
 			start_turn(l->start, NULL);
 		if (l->accepted == 0)
 			l->until = moment_after(BATCH_MS);
-		for (size_t i = 1; i < n && takes_more(l); i++)
+		for (size_t i = 2; i < n && !full && takes_more(l); i++)
 			if (polled[i].revents != 0)
 				accept_one(l, polled[i].fd, names[i]);
 	}
@@ -125,7 +164,7 @@ accept_batch(struct login *l)
 static size_t
 conversations(const struct login *l)
 {
-	return atomic_load(&l->talking);
+	return guests_count(l->guests);
 }
 
 static size_t
@@ -144,12 +183,10 @@ wait_for_last(struct login *l, size_t (*count)(const struct login *l), int wake)
 	};
 
 	while (!l->start->stopping && count(l) > 0) {
-		uint64_t woken;
-
 		if (poll(polled, 2, -1) <= 0)
 			continue;
-		if (polled[1].revents != 0 && read(wake, &woken, sizeof(woken)) < 0)
-			continue;
+		if (polled[1].revents != 0)
+			clear(wake);
 		if (polled[0].revents != 0)
 			start_turn(l->start, NULL);
 	}
@@ -162,7 +199,6 @@ login_serve(struct start *start)
 	struct peer *directory = start_ask(start, SERVICE_DIRECTORY, 0);
 	struct peer *keys_peer = start_ask(start, SERVICE_KEYS, 0);
 	struct keys_client *keys = keys_client_new(keys_peer);
-	size_t threads;
 	Err e;
 
 	/* One heap for all threads: what a handshake needs for a moment is not kept once for each. */
@@ -183,8 +219,10 @@ login_serve(struct start *start)
 		}
 	}
 	l.ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	threads = l.settings.batch < THREADS_MAX ? l.settings.batch : THREADS_MAX;
-	l.threads = thread_pool_new(threads, TALK_STACK, run_connection, "login");
+	l.most = l.settings.batch < THREADS_MAX ? l.settings.batch : THREADS_MAX;
+	l.guests = guests_new(l.most);
+	/* Twice as many: a place is free again a moment before its thread is. */
+	l.threads = thread_pool_new(2 * l.most, TALK_STACK, run_connection, "login");
 	start_ready(start);
 	accept_batch(&l);
 	start_retire(start);

@@ -455,9 +455,9 @@ name_session(struct talk *t)
 }
 
 void
-talk_serve(const struct talk_shared *shared, int fd, bool tls_at_once)
+talk_serve(const struct talk_shared *shared, struct conn *conn, bool tls_at_once)
 {
-	struct talk t = { .shared = shared, .conn = conn_new(fd, CONN_EXACT) };
+	struct talk t = { .shared = shared, .conn = conn };
 	Err e;
 
 	name_session(&t);

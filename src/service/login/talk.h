@@ -20,7 +20,7 @@ enum {
 	TALK_MISTAKES_MAX = 10,       /* commands that we answer with BAD */
 	TALK_FAILURES_MAX = 3,        /* wrong passwords on one connection */
 	TALK_MEMORY_MAX = 32 << 10,   /* octets for the parsed form of one command */
-	TALK_STACK = 128 << 10,       /* octets; OpenSSL's handshake runs on it */
+	TALK_STACK = 64 << 10, /* octets; OpenSSL runs on it and touches less than half */
 };
 
 /* What all conversations of a process share; nothing here changes. */
@@ -32,5 +32,5 @@ struct talk_shared {
 	struct throttle *throttle;
 };
 
-/* Takes over fd, an accepted socket. tls_at_once: port 993 (RFC 8314, 3.2). */
-void talk_serve(const struct talk_shared *shared, int fd, bool tls_at_once);
+/* Takes over the conn, made with CONN_EXACT. tls_at_once: port 993 (RFC 8314, 3.2). */
+void talk_serve(const struct talk_shared *shared, struct conn *conn, bool tls_at_once);

@@ -3,7 +3,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
-#include "format/dns/ip.h"
+#include "service/login/guests.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -45,13 +45,10 @@ throttle_free(struct throttle *t)
 	free(t);
 }
 
-/* Whoever has one IPv6 address has its whole /64. */
 static Str
 network(Str address, Ip *room)
 {
-	if (failed(ip_parse(address, room)) || room->version == 4)
-		return address;
-	return (Str){ (const char *)room->octets, 8 };
+	return failed(ip_parse(address, room)) ? address : guests_network(room);
 }
 
 static int64_t

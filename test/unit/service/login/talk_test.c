@@ -178,7 +178,7 @@ run_talk(void *arg)
 {
 	const struct side *s = arg;
 
-	talk_serve(s->shared, s->fd, s->tls);
+	talk_serve(s->shared, conn_new(s->fd, CONN_EXACT), s->tls);
 	return NULL;
 }
 
