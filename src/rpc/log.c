@@ -14,6 +14,7 @@
 static struct {
 	int fd;
 	const char *service;
+	pid_t pid; /* of this process; 0: not known yet */
 	atomic_uint lost;
 	atomic_int level;
 } handle = { .fd = -1, .service = "posthorn", .level = LOG_LEVEL_INFO };
@@ -27,6 +28,13 @@ log_open(int fd, const char *service)
 {
 	handle.fd = fd;
 	handle.service = service;
+	handle.pid = getpid();
+}
+
+void
+log_forked(void)
+{
+	handle.pid = getpid();
 }
 
 void
@@ -51,7 +59,7 @@ write_record(struct buf *b, enum log_level level, const char *name,
 {
 	buf_u8(b, (uint8_t)level);
 	buf_u64(b, (uint64_t)clock_wall().us);
-	buf_u32(b, (uint32_t)getpid());
+	buf_u32(b, (uint32_t)(handle.pid != 0 ? handle.pid : getpid()));
 	buf_u32(b, lost);
 	buf_str(b, str_from(handle.service));
 	buf_str(b, str_from(name));

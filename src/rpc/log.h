@@ -49,6 +49,8 @@ enum {
 
 /* Called once, at the start of a service: where events go, and as whom. fd -1: to stderr. */
 void log_open(int fd, const char *service);
+/* In a child, before its first event: it has a number of its own. */
+void log_forked(void);
 
 /* Events below this are not sent. */
 void log_set_level(enum log_level level);

@@ -41,6 +41,7 @@ enum {
 	WATCH_CHILDREN = 1,
 	WATCH_CONTROLS = 2, /* all control channels, through one epoll */
 	EVENTS = 64,
+	OTHERS = 512, /* descriptors from here on are of accounts other than one just forked */
 };
 
 /* An account that has, or recently had, a process. */
@@ -78,18 +79,14 @@ struct template
 	size_t parked_count;
 };
 
-/* What a child must not hold. */
+/*
+ * What a child must not hold. What belongs to other accounts lies from OTHERS on: one call closes
+ * it, and the memory that names it stays shared with the template.
+ */
 static void
 close_what_is_ours(struct template *t)
 {
-	struct account *a;
-	size_t at = 0;
-
-	while ((a = map_each(t->accounts, &at)) != NULL)
-		fd_drop(&a->control);
-	for (size_t i = 0; i < t->parked_count; i++)
-		for (size_t k = 0; k < t->parked[i].fd_count; k++)
-			fd_drop(&t->parked[i].fds[k]);
+	close_range(OTHERS, ~0U, 0);
 	server_free(t->server);
 	fd_drop(&t->children);
 	fd_drop(&t->controls);
@@ -108,6 +105,7 @@ be_the_account(struct template *t, uint64_t number, int folder, int control)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close_what_is_ours(t);
+	log_forked();
 	fd_drop(&t->mail);
 	e = wall_raise_inner(t->inner, folder);
 	if (failed(e)) {
@@ -159,24 +157,25 @@ static Err
 start_process(struct template *t, struct account *a, Str folder_name)
 {
 	AUTO_FD folder = -1;
+	AUTO_FD ours = -1;
+	AUTO_FD theirs = -1;
 	int pair[2];
 	pid_t pid;
 
 	TRY(open_folder(t->mail, folder_name, &folder));
 	TRY(channel_pair(pair));
+	theirs = pair[1];
+	ours = fcntl(pair[0], F_DUPFD_CLOEXEC, OTHERS);
+	close(pair[0]);
+	if (ours < 0 || theirs >= OTHERS || folder >= OTHERS)
+		return fail_sys(ERR_TEMP, "too many descriptors for an account's process");
 	pid = fork();
-	if (pid < 0) {
-		close(pair[0]);
-		close(pair[1]);
+	if (pid < 0)
 		return fail_sys(ERR_TEMP, "cannot fork an account's process");
-	}
-	if (pid == 0) {
-		close(pair[0]);
-		be_the_account(t, a->number, TAKE_FD(folder), pair[1]);
-	}
-	close(pair[1]);
+	if (pid == 0)
+		be_the_account(t, a->number, TAKE_FD(folder), TAKE_FD(theirs));
 	a->pid = pid;
-	a->control = pair[0];
+	a->control = TAKE_FD(ours);
 	a->sent = 0;
 	t->running++;
 	watch_control(t, a);
@@ -225,7 +224,7 @@ park(struct template *t, struct account *a, Str bytes, const int *fds, size_t fd
 	p = &t->parked[t->parked_count++];
 	*p = (struct parked){ .account = a, .bytes = memory_copy(bytes), .fd_count = fd_count };
 	for (size_t i = 0; i < fd_count; i++)
-		p->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+		p->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, OTHERS);
 	a->parked++;
 }
 
