@@ -60,6 +60,7 @@ ask_database(const Str *words, size_t count, Str input, struct buf *ret, int *re
 	AUTO_FD here = open(".", O_PATH | O_CLOEXEC);
 	Err e = enter_folder(data);
 
+	umask(077);
 	if (!failed(e))
 		e = directory_open(DIRECTORY_FILE, &d);
 	if (!failed(e))

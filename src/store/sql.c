@@ -40,6 +40,14 @@ sql_close(sqlite3 *db)
 	sqlite3_close(db);
 }
 
+void
+sql_seed(void)
+{
+	char octet;
+
+	sqlite3_randomness(sizeof(octet), &octet);
+}
+
 Err
 sql_open(const char *path, sqlite3 **ret)
 {
@@ -49,11 +57,8 @@ sql_open(const char *path, sqlite3 **ret)
 				    "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;"
 				    "PRAGMA temp_store=MEMORY; BEGIN EXCLUSIVE; COMMIT";
 	sqlite3 *db = NULL;
-	char seed;
 	Err e = OK;
 
-	sqlite3_randomness(sizeof(seed),
-		&seed); /* opens /dev/urandom, which walls may hide later */
 	if (sqlite3_open_v2(path, &db,
 		    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 			    SQLITE_OPEN_NOFOLLOW,

@@ -10,6 +10,9 @@
 
 #include <sqlite3.h>
 
+/* For before the walls: SQLite takes its random seed from /dev/urandom, which they hide. */
+void sql_seed(void);
+
 /*
  * Opens or makes a database that this process alone uses: the kernel's lock is the lease, WAL is
  * the journal. ":memory:" is one in memory.

@@ -1,4 +1,5 @@
 """`posthorn serve` by root: every service becomes a user of its own."""
+import json
 import os
 import pathlib
 import signal
@@ -121,3 +122,32 @@ def test_reload_with_errors_keeps_what_runs(served):
             return False
 
     server.wait_until("the new name", greeted)
+
+
+def test_what_root_does_while_the_server_is_down_belongs_to_its_service(served):
+    served.command("domain", "add", "example.org")
+    served.stop()
+    served.command("account", "add", "anna@example.org", text="anna-secret\n")
+    owners = {f.name: f.stat().st_uid for f in (served.dir / "directory").iterdir()}
+    assert set(owners.values()) == {61001 + SERVICES.index("directory")}, owners
+    assert served.start(), served.output_tail()
+    assert "anna@example.org" in served.command("account", "list")
+
+
+def test_SD_151_doctor_finds_a_wrong_owner(served):
+    def faults():
+        done = subprocess.run(
+            ["nsenter", "-t", str(served.process.pid), "-m", server.POSTHORN, "doctor", "--json",
+             "--config", served.etc / "serve.conf"], capture_output=True, text=True, check=False)
+        return [f for f in json.loads(done.stdout) if f["verdict"] == "BAD" and f["class"] != "dns"]
+
+    served.command("domain", "add", "example.org")
+    served.command("account", "add", "anna@example.org", text="anna-secret\n")
+    assert not faults()
+    spool = served.dir / "spool"
+    owner = spool.stat()
+    os.chown(spool, 65534, 65534)
+    fault, = faults()
+    assert fault["text"] == f"{spool} does not belong to _posthorn-queue"
+    assert fault["fix"] == f"chown -R _posthorn-queue: {spool}"
+    os.chown(spool, owner.st_uid, owner.st_gid)

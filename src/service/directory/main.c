@@ -13,6 +13,7 @@
 #include "rpc/start.h"
 #include "service/directory/answer.h"
 #include "service/directory/logins.h"
+#include "store/sql.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ enum {
 
 void directory_serve(struct start *start);
 
-/* Before the walls: what SQLite opens only once is open then. */
+/* Behind the walls, so that what is made belongs to our own user. */
 static struct directory *
 open_directory(struct start *start, const struct settings_directory *settings)
 {
@@ -92,12 +93,13 @@ directory_serve(struct start *start)
 	struct office office;
 
 	start_settings(start, settings_directory_table, &settings);
-	d = open_directory(start, &settings);
+	sql_seed();
 	for (uint32_t i = 0; i < LOGINS_HASHES; i++)
 		hashes[i] = start_ask(start, SERVICE_HASH, i);
+	start_walls(start);
+	d = open_directory(start, &settings);
 	logins = logins_new(d, server, hashes, mailbox);
 	office = (struct office){ d, server, mailbox, scratch };
-	start_walls(start);
 	start_serve(start, server);
 	start_ready(start);
 	serve(&office, logins, start);
