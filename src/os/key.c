@@ -98,7 +98,7 @@ check_kind(const struct key *k)
 }
 
 /* Nobody types a password here: an encrypted key is an error, not a question. */
-static int
+static int /* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type */
 no_password(char *p, int size, int writing, void *with)
 {
 	(void)p;

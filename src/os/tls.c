@@ -175,7 +175,7 @@ is_for_host(X509 *leaf, const char *host)
 }
 
 /* Called during a handshake when the client has named a host (RFC 6066, 3). */
-static int
+static int /* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type */
 choose_chain(SSL *ssl, int *alert, void *with)
 {
 	const struct tls_context *c = with;

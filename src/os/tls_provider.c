@@ -95,13 +95,12 @@ import_public(bool rsa, const OSSL_PARAM *params)
 {
 	EVP_PKEY_CTX *c =
 		EVP_PKEY_CTX_new_from_name(NULL, rsa ? "RSA" : "EC", "provider=default");
-	EVP_PKEY *public = NULL;
+	EVP_PKEY *made = NULL;
 
-	if (c == NULL || EVP_PKEY_fromdata_init(c) != 1 ||
-		EVP_PKEY_fromdata(c, &public, EVP_PKEY_PUBLIC_KEY, (OSSL_PARAM *)params) != 1)
-	public = NULL;
+	if (c != NULL && EVP_PKEY_fromdata_init(c) == 1)
+		EVP_PKEY_fromdata(c, &made, EVP_PKEY_PUBLIC_KEY, (OSSL_PARAM *)params);
 	EVP_PKEY_CTX_free(c);
-	return public;
+	return made;
 }
 
 static int
