@@ -45,6 +45,8 @@ sql_seed(void)
 {
 	char octet;
 
+	/* What a statement may have to take back stays in memory, not in a file that walls forbid. */
+	sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, -1);
 	sqlite3_randomness(sizeof(octet), &octet);
 }
 

@@ -161,6 +161,8 @@ make_image(void)
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0);
 	sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
+	/* What a savepoint may have to take back stays in memory: no file outside can be made. */
+	sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, -1);
 	sqlite3_initialize();
 	here = *sqlite3_vfs_find("unix");
 	here.zName = "posthorn-here";
