@@ -105,16 +105,26 @@ class Ledger:
             self.counts["flagged"] += 1
 
 
+def make_pool():
+    """Lines to cut bodies from, some of which a Maildir must not confuse."""
+    rng = random.Random(7)
+    letters = "abcdefghijklmnopqrstuvwxyz  ,.\u00e4".encode()
+    lines = [bytes(rng.choices(letters, k=rng.randrange(1, 78))) for _ in range(40000)]
+    lines += [b".", b"..", b"From me", b"", b"x" * 900] * 200
+    rng.shuffle(lines)
+    return b"\n".join(lines) + b"\n"
+
+
+POOL = make_pool()
+SIZES = [0, 100, 1000, 1000, 10000, 10000, 10000, 70000, 300000]
+
+
 def make_text(token, rng):
-    """Small and large ones, some with long or 8-bit lines, some that a Maildir must not confuse."""
-    size = rng.choice([0, 100, 1000, 10000, 10000, 70000, 300000] if rng.random() < 0.97 else [1300000])
-    alphabet = b"abcdefghijklmnopqrstuvwxyz  ,.\xc3\xa4"
-    body = bytearray()
-    while len(body) < size:
-        body += bytes(rng.choices(alphabet, k=rng.randrange(1, 78))) + b"\n"
-        if rng.random() < 0.02:
-            body += b".\n..\nFrom me\n\n"
-    return b"Subject: " + token.encode() + b"\nFrom: load@far.example\n\n" + bytes(body) + b"end\n"
+    size = rng.choice(SIZES) if rng.random() < 0.98 else 1300000
+    start = rng.randrange(len(POOL) - size)
+    start = POOL.index(b"\n", start) + 1 if start + size < len(POOL) - 1000 else 0
+    body = POOL[start:start + size]
+    return b"Subject: " + token.encode() + b"\nFrom: load@far.example\n\n" + body + b"\nend\n"
 
 
 class Sender(threading.Thread):
@@ -151,6 +161,15 @@ class Sender(threading.Thread):
                 self.stop.wait(self.pause)
 
 
+def fetched(answer):
+    """(uid, all but the literal, token) of each message in imaplib's answer to a FETCH of Subject."""
+    for part, behind in zip(answer, answer[1:] + [b""]):
+        if isinstance(part, tuple):
+            words = part[0] + (behind if isinstance(behind, bytes) else b"")
+            token = TOKEN.search(part[1].replace(b"\r\n", b"\n"))
+            yield int(re.search(rb"UID (\d+)", words)[1]), words, token[1].decode() if token else None
+
+
 class Reader(threading.Thread):
     """An IMAP client of one user that flags, moves and expunges what comes."""
 
@@ -165,13 +184,10 @@ class Reader(threading.Thread):
         status, answer = imap.uid("FETCH", "1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
         if status != "OK":
             raise imaplib.IMAP4.error(str(answer))
-        for part in answer:
-            if not isinstance(part, tuple):
-                continue
-            uid, token = re.search(rb"UID (\d+)", part[0]), TOKEN.search(part[1].replace(b"\r\n", b"\n"))
-            if uid and token:
-                self.ledger.seen(self.user, "INBOX", validity, int(uid[1]), token[1].decode())
-                yield int(uid[1]), token[1].decode()
+        for uid, _, token in fetched(answer):
+            if token:
+                self.ledger.seen(self.user, "INBOX", validity, uid, token)
+                yield uid, token
 
     def act(self, imap, uid, token):
         dice = self.rng.random()
@@ -289,15 +305,11 @@ def check_index(ledger, mail, users):
             validity = int(imap.response("UIDVALIDITY")[1][0])
             answer = imap.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1]
             shown = collections.Counter()
-            for part in answer:
-                if not isinstance(part, tuple):
-                    continue
-                uid = int(re.search(rb"UID (\d+)", part[0])[1])
-                token = TOKEN.search(part[1].replace(b"\r\n", b"\n"))[1].decode()
+            for uid, words, token in fetched(answer):
                 shown[token] += 1
                 if folder == "INBOX":
                     ledger.seen(user, folder, validity, uid, token)
-                if ledger.messages[token].flagged and rb"\Flagged" not in part[0]:
+                if token in ledger.messages and ledger.messages[token].flagged and rb"\Flagged" not in words:
                     wrong.append(f"{user} {folder} UID {uid}: {token} was flagged")
             files = collections.Counter(
                 TOKEN.search(data)[1].decode()
