@@ -8,8 +8,7 @@ import tempfile
 import time
 
 TICK = os.sysconf("SC_CLK_TCK")
-# Not sync_file_range: it starts writing and waits for no disk.
-SYNCS = {"fsync", "fdatasync", "sync", "syncfs", "msync"}
+SYNCS = {"fsync", "fdatasync", "sync", "syncfs", "sync_file_range", "msync"}
 
 
 def _processes():

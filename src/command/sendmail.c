@@ -33,6 +33,7 @@ enum {
 	ADDRESSES_MEMORY = 4 * 1024 * 1024,
 	PIECE = 64 * 1024,
 	NAME_ROOM = 64,
+	DIR_OPTION = 0x100, /* outside what letters use */
 };
 
 struct job {
@@ -262,10 +263,16 @@ send(struct job *j, int count, char **addresses)
 static int
 take_options(struct job *j, int argc, char **argv)
 {
+	static const struct option data[] = {
+		{ "dir", required_argument, NULL, DIR_OPTION },
+		{ "config", required_argument, NULL, 'C' },
+		{ 0 },
+	};
 	int option;
 
 	opterr = 0;
-	while ((option = getopt(argc, argv, "+itf:r:F:b:o:C:B:N:R:L:h:X:A:mnvUG")) != -1)
+	while ((option = getopt_long(argc, argv, "+itf:r:F:b:o:C:B:N:R:L:h:X:A:mnvUG", data,
+			NULL)) != -1)
 		switch (option) {
 		case 'i':
 			j->dots = true;
@@ -280,6 +287,9 @@ take_options(struct job *j, int argc, char **argv)
 			break;
 		case 'F':
 			j->name = str_from(optarg);
+			break;
+		case DIR_OPTION:
+			data_set_folder(optarg);
 			break;
 		case 'C':
 			data_set_config(optarg);

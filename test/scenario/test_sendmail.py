@@ -94,7 +94,8 @@ def test_SD_120_others_cannot_send_as_anybody(mail):
 
 
 @pytest.mark.parametrize("text", [b"", b"hello\n", b"MAIL FROM:<a@b>\r\nDATA\r\n.\r\n", b"\0" * 100000,
-                                  b"MAIL FROM:<a@b>\nRCPT TO:<anna@example.org>\nDATA\nSubject: no end\n"])
+                                  b"MAIL FROM:<a@b>\nRCPT TO:<anna@example.org>\nDATA\nSubject: no end\n"],
+                         ids=["empty", "text", "no recipient", "NULs", "no end"])
 def test_what_is_no_message_is_put_aside(mail, text):
     drop = mail.dir / "drop"
     (drop / ".bad").write_bytes(text)

@@ -207,9 +207,10 @@ check_entry(const struct setting *const *tables, const struct config_entry *firs
 			"\"%.*s\" takes no value, only a block", STR_ARG(path));
 }
 
-static void /* NOLINTNEXTLINE(misc-no-recursion): at most CONFIG_DEPTH_MAX */
+static void
 check_block(const struct setting *const *tables, const struct config_entry *first,
-	struct buf *path, struct config_errors *errors)
+	struct buf *path,
+	struct config_errors *errors) /* NOLINT(misc-no-recursion): CONFIG_DEPTH_MAX */
 {
 	size_t parent = path->n;
 

@@ -115,7 +115,6 @@ const struct service_entry service_table[SERVICE_COUNT] = {
 		.file = "certificate",
 		.listens = { "imap", "imaps" },
 		.settings = settings_login_table,
-		.retires = true,
 		.serve = login_serve,
 	},
 	[SERVICE_CONTROL] = {

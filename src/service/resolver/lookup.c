@@ -160,6 +160,10 @@ set_up(struct ub_ctx *u, const struct settings_resolver *settings)
 	/* Settings are final from here on. libunbound would answer NXDOMAIN for .test itself. */
 	if (ub_ctx_zone_remove(u, "test.") != 0)
 		return fail(ERR_PERM, "libunbound refuses its settings");
+	/* Somebody's own name servers may know the names of loopback, too. */
+	if (settings->forwarders.n + settings->roots.n > 0 &&
+		ub_ctx_zone_remove(u, "127.in-addr.arpa.") != 0)
+		return fail(ERR_PERM, "libunbound refuses its settings");
 	return OK;
 }
 

@@ -18,6 +18,7 @@ smtpd_message_begin(struct smtpd_message *m, bool dots, enum smtp_bare bare, uin
 	size_t expected = size < QUEUE_INLINE_MAX ? (size_t)size : QUEUE_INLINE_MAX;
 
 	*m = (struct smtpd_message){
+		.announced = size,
 		.trace = trace,
 		.queue = queue,
 		.text = BUF_INIT(PIECE_MAX),
@@ -37,9 +38,21 @@ keep_id(struct smtpd_message *m, Str body)
 			str_part(mime_header_message_id(body), 0, SMTPD_MESSAGE_ID_MAX));
 }
 
+/*
+ * Bcc of what is submitted is nobody's business (RFC 5322, 3.6.3). Return-Path belongs to whoever
+ * delivers the message in the end, and is written then (RFC 5321, 4.4).
+ */
+static bool
+drop_field(const struct smtpd_message *m, Str name)
+{
+	return str_eq_icase(name, S("Return-Path")) ||
+	       (m->trace->submission && str_eq_icase(name, S("Bcc")));
+}
+
 struct seen {
 	size_t hops;
-	bool date, message_id, recipients, bcc;
+	bool date, message_id, recipients;
+	bool unwanted;  /* a field that drop_field drops */
 	bool no_header; /* the first line is no field */
 };
 
@@ -61,9 +74,9 @@ look_at(struct smtpd_message *m, struct seen *seen)
 			keep_id(m, f.body);
 		} else if (str_eq_icase(f.name, S("To")) || str_eq_icase(f.name, S("Cc"))) {
 			seen->recipients = true;
-		} else if (str_eq_icase(f.name, S("Bcc"))) {
-			seen->bcc = true;
 		}
+		if (drop_field(m, f.name))
+			seen->unwanted = true;
 	}
 }
 
@@ -85,18 +98,17 @@ add_missing(struct smtpd_message *m, const struct seen *seen, struct buf *out)
 		buf_put(out, S("To: undisclosed-recipients: ;\n"));
 }
 
-/* The text without Bcc fields: those are nobody's business (RFC 5322, 3.6.3). */
 static void
-put_without_bcc(Str text, struct buf *out)
+put_wanted(const struct smtpd_message *m, struct buf *out)
 {
+	Str text = buf_view(&m->text), behind = text;
 	struct cursor c = cursor_of(text);
-	Str behind = text;
 	struct mime_field f;
 
 	while (mime_field_next(&c, &f)) {
-		if (!str_eq_icase(f.name, S("Bcc")))
+		if (!drop_field(m, f.name))
 			buf_put(out, f.whole);
-		behind = str_from_at(text, text.n - c.rest.n);
+		behind = c.rest;
 	}
 	buf_put(out, behind);
 }
@@ -117,29 +129,34 @@ begin_text(struct smtpd_message *m)
 		add_missing(m, &seen, &whole);
 	if (seen.no_header)
 		buf_put_char(&whole, '\n');
-	if (m->trace->submission && seen.bcc)
-		put_without_bcc(buf_view(&m->text), &whole);
+	if (seen.unwanted)
+		put_wanted(m, &whole);
 	else
 		buf_put(&whole, buf_view(&m->text));
 	buf_done(&m->text);
 	m->text = whole;
 }
 
-/* Memory for large messages is rationed by `queue`. */
+/*
+ * Memory for large messages is rationed by `queue`. What MAIL announced is asked for at once, so
+ * that two messages cannot wait for one another's second half.
+ */
 static Err
 ask_room(struct smtpd_message *m, uint64_t size)
 {
-	uint64_t want;
+	uint64_t most = m->data.size_max + ADDED_MAX;
+	uint64_t all = m->announced + ADDED_MAX;
 
 	if (size <= QUEUE_BODY_FREE || size <= m->room)
 		return OK;
-	want = size + ROOM_STEP - m->room;
-	if (m->room + want > m->data.size_max + ADDED_MAX)
-		want = m->data.size_max + ADDED_MAX - m->room;
+	if (all < size + ROOM_STEP)
+		all = size + ROOM_STEP;
+	if (all > most)
+		all = most;
 	m->no_room = true;
-	TRY(queue_call_room(m->queue, want));
+	TRY(queue_call_room(m->queue, all - m->room));
 	m->no_room = false;
-	m->room += want;
+	m->room = all;
 	return OK;
 }
 

@@ -25,15 +25,16 @@ struct smtpd_message {
 	struct smtp_data data;
 	const struct smtpd_trace *trace;
 	struct caller *queue;
-	struct buf text; /* not stored yet */
-	bool begun;      /* the header was seen to; our lines stand before it */
-	int memfd;       /* -1 while all is in text */
-	uint64_t stored; /* octets in memfd */
-	uint64_t room;   /* octets that `queue` gave us room for */
-	bool no_room;    /* `queue` has no room now */
-	bool looping;    /* too many Received lines */
-	Err failed;      /* on our side: the rest is read and forgotten */
-	struct buf id;   /* Message-ID with its brackets, for the log */
+	uint64_t announced; /* octets by MAIL's SIZE, or 0; no more than the limit */
+	struct buf text;    /* not stored yet */
+	bool begun;         /* the header was seen to; our lines stand before it */
+	int memfd;          /* -1 while all is in text */
+	uint64_t stored;    /* octets in memfd */
+	uint64_t room;      /* octets that `queue` gave us room for */
+	bool no_room;       /* `queue` has no room now */
+	bool looping;       /* too many Received lines */
+	Err failed;         /* on our side: the rest is read and forgotten */
+	struct buf id;      /* Message-ID with its brackets, for the log */
 };
 
 /* size: what MAIL announced, or 0. The trace and the caller are borrowed. */
