@@ -5,6 +5,7 @@
 #include "service/login/talk.h"
 #include "test.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -336,10 +337,13 @@ login_under_tls(struct fixture *f, bool at_once)
 static void
 wait_until_idle(struct fixture *f)
 {
+	struct pollfd p = { .fd = carrier_idle_fd(f->shared.carrier), .events = POLLIN };
 	Moment until = moment_after(LONG_MS);
+	uint64_t woken;
 
 	while (carrier_count(f->shared.carrier) > 0 && !moment_past(until))
-		usleep(1000);
+		if (poll(&p, 1, moment_left(until)) > 0)
+			assert_int_equal(sizeof(woken), read(p.fd, &woken, sizeof(woken)));
 	assert_int_equal(0, carrier_count(f->shared.carrier));
 }
 
