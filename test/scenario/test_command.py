@@ -30,7 +30,7 @@ def test_SD_152_config_check_finds_every_mistake(tmp_path):
     assert posthorn("config", "check", conf).stdout == f"{conf}: no errors\n"
 
 
-def test_SD_152_serve_refuses_a_wrong_configuration(tmp_path):
+def test_SD_144_SD_152_serve_refuses_a_wrong_configuration(tmp_path):
     conf = tmp_path / "posthorn.conf"
     conf.write_text(f"config-version 1\ndata {tmp_path}/data\nlogin-bach 1\n")
     done = posthorn("serve", "--config", conf, check=False)

@@ -245,12 +245,16 @@ static struct login *
 new_login(struct logins *l, struct server_request *r, const struct directory_login *asked)
 {
 	struct login *login = NULL;
+	size_t same = 0;
 	struct buf texts;
 
-	for (size_t i = 0; i < LOGINS_MAX && login == NULL; i++)
+	for (size_t i = 0; i < LOGINS_MAX; i++) {
 		if (!l->logins[i].used)
 			login = &l->logins[i];
-	if (login == NULL)
+		else if (str_eq(l->logins[i].peer, asked->peer))
+			same++;
+	}
+	if (login == NULL || same >= LOGINS_OF_CLIENT_MAX)
 		return NULL;
 	*login = (struct login){ .used = true, .type = r->type, .from = r->from };
 	texts = (struct buf){

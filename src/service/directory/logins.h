@@ -13,7 +13,8 @@
 struct logins;
 
 enum {
-	LOGINS_MAX = 512, /* at once; more are told to try again later */
+	LOGINS_MAX = 512,           /* at once; more are told to try again later */
+	LOGINS_OF_CLIENT_MAX = 128, /* of them from one address */
 	LOGINS_HASHES = 2,
 	LOGINS_WATCH = 100, /* watch ids: this and the next, one for each `hash` */
 };

@@ -262,6 +262,29 @@ static const struct {
 	{ "no address", S("adamj@a.example"), S("x"), false },
 };
 
+/* RFC 5891: U-labels and A-labels are the same domain. */
+static void
+test_domains_beyond_ascii(void **state)
+{
+	AUTO(directory) d = sample();
+	AUTO(arena) a = arena_new(SCRATCH);
+	struct directory_account account;
+	uint64_t id;
+
+	(void)state;
+	must(d, "domain add b\xc3\xbc"
+		"cher.example");
+	must(d, "account add j\xc3\xb6rg@xn--bcher-kva.example $6$x");
+	id = id_of(d,
+		S("j\xc3\xb6rg@B\xc3\x9c"
+		  "CHER.example"),
+		DIRECTORY_IS_ACCOUNT);
+	assert_true(id ==
+		    id_of(d, S("J\xc3\xb6rg@XN--BCHER-KVA.example"), DIRECTORY_IS_ACCOUNT));
+	assert_ok(directory_account(d, id, a, &account));
+	assert_str(S("xn--bcher-kva.example/j\xc3\xb6rg"), account.folder);
+}
+
 static void
 test_may_send(void **state)
 {
@@ -519,6 +542,7 @@ main(void)
 		cmocka_unit_test(test_SD_106_same_name_in_two_domains_and_catch_all),
 		cmocka_unit_test(test_expansion_in_pieces),
 		cmocka_unit_test(test_postmaster),
+		cmocka_unit_test(test_domains_beyond_ascii),
 		cmocka_unit_test(test_may_send),
 		cmocka_unit_test(test_user),
 		cmocka_unit_test(test_a_later_account_gets_a_folder_of_its_own),

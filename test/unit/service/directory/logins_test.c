@@ -5,6 +5,7 @@
 #include "service/directory/logins.h"
 #include "test.h"
 
+#include <stdio.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -92,7 +93,7 @@ tear_down(void **state)
 
 /* A client wants in; directory takes that up. */
 static void
-ask(struct fixture *f, Str user)
+ask_from(struct fixture *f, Str user, Str client)
 {
 	AUTO_BUF fields = BUF_INIT(4096);
 	struct request r = { .type = DIRECTORY_LOGIN, .fd_count = 1, .timeout = 1000 };
@@ -103,7 +104,7 @@ ask(struct fixture *f, Str user)
 
 	buf_str(&fields, user);
 	buf_str(&fields, S("secret"));
-	buf_str(&fields, S("192.0.2.1"));
+	buf_str(&fields, client);
 	buf_str(&fields, S("S1"));
 	buf_u8(&fields, 1);
 	buf_str(&fields, S("a1"));
@@ -113,6 +114,12 @@ ask(struct fixture *f, Str user)
 	assert_ok(server_take(f->server, moment_after(1000), &batch, &n));
 	assert_int_equal(1, n);
 	logins_begin(f->logins, &batch[0]);
+}
+
+static void
+ask(struct fixture *f, Str user)
+{
+	ask_from(f, user, S("192.0.2.1"));
 }
 
 /* hash is asked about this stored hash, and says whether the password fits. */
@@ -278,7 +285,10 @@ test_too_many_may_come_again(void **state)
 	struct fixture *f = *state;
 
 	for (int i = 0; i < LOGINS_MAX; i++) {
-		ask(f, S("ann@a.example"));
+		char client[16];
+
+		snprintf(client, sizeof(client), "192.0.2.%d", i % 8);
+		ask_from(f, S("ann@a.example"), str_from(client));
 		for (size_t k = 0; k < LOGINS_HASHES; k++) {
 			struct server_request *batch;
 			size_t n;
@@ -289,6 +299,26 @@ test_too_many_may_come_again(void **state)
 	login_hears_nothing(f);
 	ask(f, S("ann@a.example"));
 	login_hears(f, ERR_TEMP, DIRECTORY_AUTH_WRONG);
+}
+
+static void
+test_one_client_cannot_keep_others_out(void **state)
+{
+	struct fixture *f = *state;
+
+	for (int i = 0; i < LOGINS_OF_CLIENT_MAX; i++) {
+		ask(f, S("ann@a.example"));
+		for (size_t k = 0; k < LOGINS_HASHES; k++) {
+			struct server_request *batch;
+			size_t n;
+
+			assert_ok(server_take(f->hash[k], moment_after(0), &batch, &n));
+		}
+	}
+	ask(f, S("ann@a.example"));
+	login_hears(f, ERR_TEMP, DIRECTORY_AUTH_WRONG);
+	ask_from(f, S("ann@a.example"), S("192.0.2.2"));
+	login_hears_nothing(f);
 }
 
 int
@@ -305,6 +335,8 @@ main(void)
 			set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_who_waits_for_a_dead_hash_may_come_again,
 			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_one_client_cannot_keep_others_out, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(test_too_many_may_come_again, set_up,
 			tear_down),
 	};
