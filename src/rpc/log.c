@@ -206,6 +206,15 @@ put_value(struct buf *b, enum log_field_kind kind, Str text, int64_t number)
 	}
 }
 
+/* Tools for Postfix logs tell by the program what a line is about. */
+static Str
+program_of(const struct log_record *r)
+{
+	if (str_eq(r->name, S("smtp.local")))
+		return S("pickup");
+	return str_eq(r->service, S("submit")) ? S("submission/smtpd") : r->service;
+}
+
 void
 log_record_write_text(struct log_record *r, struct buf *b)
 {
@@ -216,7 +225,7 @@ log_record_write_text(struct log_record *r, struct buf *b)
 	Str key, text;
 
 	buf_put_c(b, "posthorn/");
-	put_escaped(b, r->service);
+	put_escaped(b, program_of(r));
 	buf_printf(b, "[%u]: ", r->pid);
 	buf_put_c(b, levels[r->level]);
 	while (log_record_field(r, &kind, &key, &text, &number)) {

@@ -2,6 +2,7 @@
 import email
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -523,14 +524,14 @@ def test_SD_127_SD_130_SD_131_SD_133_life_of_a_message_in_the_log(out, smtp_peer
     mail.wait_log(rf"{line['id']}: removed$")
     log = mail.log()
     lines = [entry for entry in log.splitlines() if f" {line['id']}: " in entry]
-    assert all(re.match(r"\w{3} [ \d]\d \d\d:\d\d:\d\d \S+ posthorn/[a-z]+\[\d+\]: [0-9A-F]+: ", entry)
+    assert all(re.match(r"\w{3} [ \d]\d \d\d:\d\d:\d\d \S+ posthorn/[a-z/]+\[\d+\]: [0-9A-F]+: ", entry)
                for entry in lines), lines
     assert sum(f"{line['id']}: message-id=<m1@example.org>" in entry for entry in lines) == 1
     assert sum(bool(re.search(r": from=<anna@example\.org>, size=\d+, nrcpt=1 \(queue active\)$", entry))
                for entry in lines) == 1
     assert sum(entry.endswith(": removed") for entry in lines) == 1
-    assert re.search(r"posthorn/submit\[\d+\]: connect from \S+\[127\.0\.0\.1\]", log)
-    assert re.search(r"posthorn/submit\[\d+\]: disconnect from \S+\[127\.0\.0\.1\].* mail=1 .*commands=\d+", log)
+    assert re.search(r"posthorn/submission/smtpd\[\d+\]: connect from \S+\[127\.0\.0\.1\]", log)
+    assert re.search(r"posthorn/submission/smtpd\[\d+\]: disconnect from \S+\[127\.0\.0\.1\].* mail=1 .*commands=\d+", log)
     assert re.search(rf"{line['id']}: client=\S+\[127\.0\.0\.1\]", log)
 
 
@@ -541,3 +542,23 @@ def test_dead_resolver_defers_and_is_restarted(out, smtp_peer):
     os.kill(resolver, signal.SIGKILL)
     mail.submit(ANNA, ["x@far.example"], TEXT)
     peer.wait(1, 20)
+
+
+@pytest.mark.skipif(not shutil.which("pflogsumm"), reason="needs pflogsumm")
+def test_SD_127_pflogsumm_reads_our_log(out, smtp_peer):
+    def reply(line):
+        return {"no@": "550 5.1.1 no", "la@": "450 4.2.2 full"}.get(line[line.index("<") + 1:][:3])
+
+    smtp_peer(address="127.0.0.2", port=out.port, replies={"RCPT": reply})
+    mail = out(exchangers((10, "mx.far.example", "127.0.0.2")))
+    mail.submit(ANNA, ["yes@far.example", "no@far.example", "la@far.example", "ben@example.org"], TEXT)
+    results(mail, 3)
+    bounces(mail)
+    mail.wait_messages("ben@example.org", 1)
+    text = subprocess.run(["pflogsumm", "--syslog-name=posthorn", mail.log_file()], check=True,
+                          capture_output=True, text=True).stdout
+    head = text[:text.index("Per-Hour")]
+    totals = {name: int(number) for number, name in re.findall(r"^ +(\d+) +([a-z]+)", head, re.M)}
+    assert totals["delivered"] == 3, text  # yes, ben, and the report to anna
+    assert totals["bounced"] == 1 and totals["deferred"] == 1, text
+    assert totals["received"] == 1 and totals["rejected"] == 0, text

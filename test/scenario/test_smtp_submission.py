@@ -89,7 +89,7 @@ def test_SD_070_wrong_passwords_are_slow_and_few(mail, secure):
     assert [r[:9] for r in replies] == ["535 5.7.8"] * 3
     assert time.monotonic() - began > 3
     assert secure.ended()
-    mail.wait_log(r"submit\[\d+\]: warning: .*\[127\.0\.0\.1\].*SASL authentication failed", count=3)
+    mail.wait_log(r"submission/smtpd\[\d+\]: warning: .*\[127\.0\.0\.1\].*SASL authentication failed", count=3)
     assert "anna-secret" not in mail.log()
 
 
@@ -131,5 +131,5 @@ def test_unknown_local_recipient_is_refused_at_once(secure):
 
 def test_log_names_the_user(mail):
     mail.submit("anna@example.org", ["ben@example.org"], "Subject: x\r\n\r\nx")
-    mail.wait_log(r"submit\[\d+\]: [0-9A-F]{10,}: client=\S+\[127\.0\.0\.1\], sasl_method=PLAIN, "
+    mail.wait_log(r"submission/smtpd\[\d+\]: [0-9A-F]{10,}: client=\S+\[127\.0\.0\.1\], sasl_method=PLAIN, "
                   r"sasl_username=anna@example\.org")
