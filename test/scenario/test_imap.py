@@ -226,6 +226,17 @@ def test_folders_that_a_client_makes_are_found_again(mail):
         assert use in uses
 
 
+def test_folders_that_never_held_a_message(raw):
+    client = raw()
+    client.ok("CREATE Empty")
+    client.ok("CREATE Target")
+    client.ok("SELECT Empty")
+    for command in ("EXPUNGE", "UID COPY 1:* Target", "UID MOVE 1:* Target", "UID EXPUNGE 1:*",
+                    "UID STORE 1:* +FLAGS (x)", "CLOSE", "RENAME INBOX Old", "RENAME Empty Target/below",
+                    "DELETE Target", "DELETE Target/below"):
+        client.ok(command)
+
+
 def test_many_clients_at_once(mail):
     """Each appends, flags and expunges its own; in the end all counts are right."""
     failures = []
@@ -285,10 +296,9 @@ def test_endless_lines_cost_no_memory(mail, raw):
 
 
 def outside(mail):
-    """Every file that is not the account's, nor the log."""
-    account = mail.maildir(ANNA).parent
-    return {f for f in mail.dir.rglob("*")
-            if account not in (f, *f.parents) and f.parent.name not in ("log", "spool")}
+    """Every file that is not the account's, the log's or the queue's."""
+    others = {mail.maildir(ANNA).parent, mail.dir / "log", mail.dir / "spool"}
+    return {f for f in mail.dir.rglob("*") if not others & {f, *f.parents}}
 
 
 @pytest.mark.parametrize("name", [

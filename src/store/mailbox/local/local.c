@@ -210,10 +210,15 @@ sync_folder(struct local *l, Str name)
 {
 	char path[LOCAL_PATH_MAX];
 	AUTO_FD fd = -1;
+	Err e;
 
 	TRY(files_path(name, "cur", NULL, NULL, path));
-	TRY(file_open_folder(l->folder, path, &fd));
-	TRY(file_sync_folder(fd));
+	e = file_open_folder(l->folder, path, &fd);
+	if (!failed(e))
+		e = file_sync_folder(fd);
+	else if (e.sys == ENOENT)
+		e = OK; /* no message has ever come here: those that were to be moved are gone */
+	TRY(e);
 	return l->made_folder ? sync_parents(l) : OK;
 }
 
