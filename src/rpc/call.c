@@ -4,6 +4,7 @@
 #include "base/memory.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -121,6 +122,16 @@ register_anew(struct caller *c, int *ret_far)
 	return OK;
 }
 
+/* Whoever only tells never reads, so it would not learn otherwise that the server has died. */
+static void
+notice_death(struct caller *c)
+{
+	struct pollfd p = { .fd = c->fd, .events = 0 };
+
+	if (c->fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0)
+		fd_drop(&c->fd);
+}
+
 static Err
 send_request(struct caller *c, const struct request *r)
 {
@@ -129,9 +140,11 @@ send_request(struct caller *c, const struct request *r)
 	int fds[CHANNEL_FDS_MAX];
 	size_t fd_count = 0;
 	AUTO_FD far = -1;
-	bool registers = c->fd < 0;
+	bool registers;
 	Err e;
 
+	notice_death(c);
+	registers = c->fd < 0;
 	assert(r->fd_count <= RPC_FDS_MAX);
 	if (c->peer == NULL)
 		return fail(ERR_TEMP, "service is not there");

@@ -39,15 +39,6 @@ note_answer(struct worker *w, const struct drop *d, const struct delivery_answer
 		"local");
 }
 
-static void
-note_all(struct worker *w, struct drop *first, size_t count, enum queue_outcome_kind kind,
-	Str text)
-{
-	for (struct drop *d = first; d != NULL && count > 0; d = d->next, count--)
-		worker_note(w, d->job, d->recipient, kind,
-			kind == QUEUE_RETURNED ? S("4.2.0") : S("4.3.0"), text, "local");
-}
-
 static Err
 send_drop(int channel, const struct drop *d, bool last, uint64_t forget_below)
 {
@@ -88,45 +79,60 @@ find_answer(const struct delivery_answer *answers, size_t count, const struct dr
 	return NULL;
 }
 
+/* The process is up and has the account open. */
 static Err
-receive_batch(struct worker *w, int channel, bool fresh, struct drop *first, size_t count)
+receive_hello(struct worker *w, int channel)
 {
 	struct delivery_answer *answers;
-	size_t answer_count;
+	size_t count;
 
-	if (fresh) {
-		TRY(delivery_receive_answers(channel, w->buffer, w->arena,
-			moment_after(HELLO_WAIT), &answers, &answer_count));
-		if (answer_count != 0)
-			return fail(ERR_PEER, "the account's process did not say hello");
-	}
+	TRY(delivery_receive_answers(channel, w->buffer, w->arena, moment_after(HELLO_WAIT),
+		&answers, &count));
+	return count == 0 ? OK : fail(ERR_PEER, "the account's process did not say hello");
+}
+
+static Err
+receive_batch(struct worker *w, int channel, struct drop *first, size_t count)
+{
+	struct delivery_answer *answers;
+	size_t answer_count, left = count;
+
 	TRY(delivery_receive_answers(channel, w->buffer, w->arena, moment_after(ANSWER_WAIT),
 		&answers, &answer_count));
-	for (struct drop *d = first; count > 0; d = d->next, count--) {
-		const struct delivery_answer *a = find_answer(answers, answer_count, d);
-
-		if (a == NULL)
+	for (const struct drop *d = first; left > 0; d = d->next, left--)
+		if (find_answer(answers, answer_count, d) == NULL)
 			return fail(ERR_PEER, "the account's process left out a message");
-		note_answer(w, d, a);
-	}
+	for (const struct drop *d = first; count > 0; d = d->next, count--)
+		note_answer(w, d, find_answer(answers, answer_count, d));
 	return OK;
 }
 
-/* Send, wait, note: for one message, or for a batch that is tried once more as a whole. */
+/* One message alone; *ret_reached: the process was up when it got it. */
 static Err
-deliver_again(struct worker *w, uint64_t account, struct drop *first, size_t count)
+deliver_one(struct worker *w, uint64_t account, struct drop *d, bool *ret_reached)
 {
 	bool fresh;
 	int channel;
 	Err e;
 
+	*ret_reached = false;
 	TRY(channels_take(w->deliver->channels, w->directory, account,
 		moment_after(OTHER_WORKER_WAIT), &channel, &fresh));
-	e = send_batch(w, channel, first, count);
+	e = fresh ? receive_hello(w, channel) : OK;
+	*ret_reached = !failed(e);
 	if (!failed(e))
-		e = receive_batch(w, channel, fresh, first, count);
+		e = send_batch(w, channel, d, 1);
+	if (!failed(e))
+		e = receive_batch(w, channel, d, 1);
 	channels_give_back(w->deliver->channels, account, failed(e));
 	return e;
+}
+
+static void
+return_all(struct worker *w, struct drop *first)
+{
+	for (struct drop *d = first; d != NULL; d = d->next)
+		worker_return(w, d->job, d->recipient);
 }
 
 /*
@@ -138,13 +144,18 @@ static void
 deliver_each(struct worker *w, struct account_drops *a)
 {
 	for (struct drop *d = a->first; d != NULL; d = d->next) {
-		Err e = deliver_again(w, a->account, d, 1);
+		bool reached;
+		Err e = deliver_one(w, a->account, d, &reached);
 
 		if (!failed(e))
 			continue;
 		log_failure(LOG_LEVEL_WARNING, "deliver.account.failed", e);
-		note_all(w, d, 1, e.kind == ERR_LIMIT ? QUEUE_RETURNED : QUEUE_DEFERRED,
-			S("the account cannot be opened now"));
+		if (!reached) {
+			return_all(w, d);
+			return;
+		}
+		worker_note(w, d->job, d->recipient, QUEUE_CRASHED, S("4.3.0"),
+			S("the account's process died on it"), "local");
 	}
 }
 
@@ -170,15 +181,18 @@ send_to_account(struct worker *w, struct account_drops *a, struct sent *s)
 static void
 finish_account(struct worker *w, struct account_drops *a, struct sent *s)
 {
-	if (failed(s->state)) {
-		if (s->state.kind == ERR_LIMIT)
-			note_all(w, a->first, a->count, QUEUE_RETURNED,
-				S("another delivery to this account is going on"));
-		else
-			deliver_each(w, a);
+	if (s->state.kind == ERR_LIMIT) {
+		return_all(w, a->first); /* another worker has the account */
 		return;
 	}
-	s->state = receive_batch(w, s->channel, s->fresh, a->first, a->count);
+	if (failed(s->state)) {
+		deliver_each(w, a);
+		return;
+	}
+	if (s->fresh)
+		s->state = receive_hello(w, s->channel);
+	if (!failed(s->state))
+		s->state = receive_batch(w, s->channel, a->first, a->count);
 	channels_give_back(w->deliver->channels, a->account, failed(s->state));
 	if (failed(s->state))
 		deliver_each(w, a);
@@ -217,7 +231,7 @@ worker_drop_all(struct worker *w, struct account_drops *accounts)
 	sent = arena_try_array(w->arena, n, sizeof(*sent));
 	if (sent == NULL) {
 		for (struct account_drops *a = accounts; a != NULL; a = a->next)
-			note_all(w, a->first, a->count, QUEUE_DEFERRED, S("out of memory"));
+			return_all(w, a->first);
 		return;
 	}
 	for (struct account_drops *a = accounts; a != NULL; a = a->next)

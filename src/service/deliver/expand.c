@@ -19,8 +19,7 @@ worker_expand(struct worker *w, const struct queue_job *job,
 				m.count, m.cursor, m.done);
 		if (failed(e)) {
 			log_failure(LOG_LEVEL_WARNING, "deliver.expand.failed", e);
-			worker_note(w, job, recipient, QUEUE_DEFERRED, S("4.3.0"),
-				S("the alias cannot be expanded now"), "alias");
+			worker_return(w, job, recipient);
 			return;
 		}
 		cursor = m.cursor;

@@ -49,6 +49,10 @@ void worker_note(struct worker *w, const struct queue_job *job,
 	const struct envelope_recipient *recipient, enum queue_outcome_kind kind, Str status,
 	Str text, const char *relay);
 
+/* Not tried, for want of one of our own: the queue gives it again in a second. */
+void worker_return(struct worker *w, const struct queue_job *job,
+	const struct envelope_recipient *recipient);
+
 /* Delivers all drops, noting each. */
 void worker_drop_all(struct worker *w, struct account_drops *accounts);
 

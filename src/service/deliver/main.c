@@ -53,6 +53,7 @@ log_outcome(const struct queue_job *job, const struct envelope_recipient *recipi
 		[QUEUE_DELIVERED] = "sent",
 		[QUEUE_DEFERRED] = "deferred",
 		[QUEUE_FAILED] = "bounced",
+		[QUEUE_CRASHED] = "deferred",
 	};
 	char room[128];
 	struct buf delays = { .p = room, .cap = sizeof(room), .max = sizeof(room) };
@@ -84,6 +85,13 @@ worker_note(struct worker *w, const struct queue_job *job,
 		log_outcome(job, recipient, o, relay);
 }
 
+void
+worker_return(struct worker *w, const struct queue_job *job,
+	const struct envelope_recipient *recipient)
+{
+	worker_note(w, job, recipient, QUEUE_RETURNED, S("4.3.0"), S(""), "local");
+}
+
 static void
 add_drop(struct worker *w, struct account_drops **accounts, uint64_t account,
 	const struct queue_job *job, const struct envelope_recipient *recipient)
@@ -100,8 +108,7 @@ add_drop(struct worker *w, struct account_drops **accounts, uint64_t account,
 		*accounts = a;
 	}
 	if (a == NULL || d == NULL) {
-		worker_note(w, job, recipient, QUEUE_DEFERRED, S("4.3.0"), S("out of memory"),
-			"local");
+		worker_return(w, job, recipient);
 		return;
 	}
 	d->job = job;
@@ -135,8 +142,7 @@ sort_recipient(struct worker *w, struct account_drops **accounts, const struct q
 	}
 	e = directory_call_recipient(w->directory, recipient->address, &r);
 	if (failed(e)) {
-		worker_note(w, job, recipient, QUEUE_DEFERRED, S("4.3.0"),
-			S("the directory does not answer"), "local");
+		worker_return(w, job, recipient);
 		return;
 	}
 	switch (r.class) {

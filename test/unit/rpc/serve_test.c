@@ -150,6 +150,36 @@ test_death_of_the_server_is_told_at_once(void **state)
 	peer_free(peer);
 }
 
+/* Nothing that is told to the dead is lost: the successor hears it. */
+static void
+test_what_is_told_reaches_the_successor(void **state)
+{
+	struct server *first = server_new(rules), *second = server_new(rules);
+	struct request r = { .type = ECHO, .timeout = 1000 };
+	struct server_request *batch;
+	struct peer *peer;
+	struct caller *c;
+	int pair[2];
+	size_t n;
+
+	(void)state;
+	assert_ok(channel_pair(pair));
+	server_add_client(first, SERVICE_SMTPD, dup(pair[1]));
+	server_add_client(second, SERVICE_SMTPD, pair[1]);
+	peer = peer_new(SERVICE_QUEUE, pair[0]);
+	c = caller_new(peer);
+	assert_ok(caller_tell(c, &r));
+	assert_ok(server_take(first, moment_after(1000), &batch, &n));
+	assert_int_equal(1, n);
+	server_free(first);
+	assert_ok(caller_tell(c, &r));
+	assert_ok(server_take(second, moment_after(1000), &batch, &n));
+	assert_int_equal(1, n);
+	caller_free(c);
+	server_free(second);
+	peer_free(peer);
+}
+
 int
 main(void)
 {
@@ -157,6 +187,7 @@ main(void)
 		cmocka_unit_test(test_threads_get_their_own_answers),
 		cmocka_unit_test(test_forbidden_request_ends_the_asker),
 		cmocka_unit_test(test_death_of_the_server_is_told_at_once),
+		cmocka_unit_test(test_what_is_told_reaches_the_successor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
