@@ -14,6 +14,7 @@
 #include "service/queue/desk.h"
 
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <sysexits.h>
 
 enum {
@@ -21,8 +22,10 @@ enum {
 	CHECKPOINT_OCTETS = 32 * 1024 * 1024, /* or so many accepted */
 	CONCURRENCY_MAX = 20,                 /* of one destination */
 	ARENA_MAX = 16 * 1024 * 1024,         /* for what one batch of requests holds */
-	TIDY_PAUSE = 1000,                    /* ms after there was nothing to tidy */
-	BROKEN_PAUSE = 5000,                  /* ms before a new start after a failed sync */
+	SEGMENT_MIN = 2 * 1024 * 1024,        /* octets of a journal segment on a small disk */
+	SEGMENTS_PER_DISK = 64,
+	TIDY_PAUSE = 1000,   /* ms after there was nothing to tidy */
+	BROKEN_PAUSE = 5000, /* ms before a new start after a failed sync */
 };
 
 static void
@@ -63,14 +66,30 @@ both_clocks(void)
 	return (struct queue_now){ .wall = clock_wall(), .ms = clock_moment().ms };
 }
 
+/* A small disk gets small segments: three of them are always kept empty. */
+static uint32_t
+segment_size(int spool)
+{
+	struct statvfs st;
+	uint64_t size;
+
+	if (fstatvfs(spool, &st) != 0)
+		return QUEUE_SEGMENT_STANDARD;
+	size = st.f_blocks * st.f_frsize / SEGMENTS_PER_DISK;
+	size -= size % SEGMENT_MIN;
+	return size < SEGMENT_MIN              ? SEGMENT_MIN
+	       : size > QUEUE_SEGMENT_STANDARD ? QUEUE_SEGMENT_STANDARD
+					       : (uint32_t)size;
+}
+
 static struct queue_limits
-limits_of(const struct settings_queue *s)
+limits_of(const struct settings_queue *s, int spool)
 {
 	struct queue_limits l = { .age_max = s->age_max,
 		.lease = QUEUE_LEASE,
 		.concurrency_max = CONCURRENCY_MAX,
 		.memory = s->memory,
-		.segment_size = QUEUE_SEGMENT_STANDARD,
+		.segment_size = segment_size(spool),
 		.free_min = s->free_min };
 
 	for (size_t i = 0; i < s->retry.n && l.retry_count < QUEUE_RETRY_MAX; i++)
@@ -88,7 +107,7 @@ open_queue(struct desk *d)
 		.gave_up = on_gave_up,
 		.damaged = on_damaged,
 		.body_lost = on_body_lost };
-	struct queue_limits limits = limits_of(&d->settings);
+	struct queue_limits limits = limits_of(&d->settings, d->spool);
 	struct queue_figures f;
 	Err e = queue_open_local(d->spool, &limits, &watcher, both_clocks(), &d->queue);
 

@@ -1,0 +1,5 @@
+"""The crash tests bring modules of their own."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
