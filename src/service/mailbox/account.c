@@ -26,6 +26,8 @@ enum {
 	CHANNELS_MAX = 16,  /* delivery channels; deliver has one for each account */
 	LEASE_WAIT = 100,   /* ms before asking for the lease again */
 	LEASE_TRIES = 100,
+	TIDY_BUSY = 2 * 1000,  /* ms: the store is told the time at least so often in a session */
+	TIDY_IDLE = 10 * 1000, /* ms: ... and when there is none */
 };
 
 /* Shared with the sessions' threads: only `sessions`, behind `lock`. */
@@ -207,6 +209,15 @@ turn(struct account *a, Moment until)
 		hear_template(a);
 }
 
+/* A session that began since the store was last asked gives it new things to do. */
+static Moment
+tidy_before(const struct account *a, Moment at)
+{
+	Moment most = moment_after(thread_pool_busy(a->pool) > 0 ? TIDY_BUSY : TIDY_IDLE);
+
+	return at.ms < most.ms ? at : most;
+}
+
 /* Flags into file names, mail that others left; and delivery ids that nobody can ask for again. */
 static Moment
 tidy(struct account *a)
@@ -279,6 +290,7 @@ serve(struct account *a)
 	while (!a->ending) {
 		if (moment_past(tidy_at))
 			tidy_at = tidy(a);
+		tidy_at = tidy_before(a, tidy_at);
 		if (is_idle(a, &end_at) && ask_to_end(a))
 			return;
 		turn(a, end_at.ms < tidy_at.ms ? end_at : tidy_at);

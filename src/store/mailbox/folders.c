@@ -173,14 +173,13 @@ mailbox_folder_find(struct mailbox *m, Str name, struct arena *arena,
 
 /* UIDVALIDITY grows with every folder made, so a name never has one twice. */
 static uint32_t
-new_validity(const struct mailbox *m)
+new_validity(struct mailbox *m)
 {
-	uint32_t validity = (uint32_t)time_seconds(clock_wall());
+	uint32_t now = (uint32_t)time_seconds(clock_wall());
 
-	for (size_t i = 0; i < m->folder_count; i++)
-		if (m->folders[i]->uid_validity >= validity)
-			validity = m->folders[i]->uid_validity + 1;
-	return validity;
+	m->validity = now > m->validity ? now : m->validity + 1;
+	m->account_behind = true;
+	return m->validity;
 }
 
 static Err
@@ -262,7 +261,8 @@ mailbox_folder_delete(struct mailbox *m, Str name)
 	TRY(name_normalise(name, &own));
 	TRY(change_begin(m));
 	e = delete_folder(m, buf_view(&own));
-	return change_end(m, e, MAILBOX_DURABLE);
+	TRY(change_end(m, e, MAILBOX_DURABLE));
+	return m->driver->settle(m, 0);
 }
 
 static Err

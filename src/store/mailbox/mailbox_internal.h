@@ -35,6 +35,7 @@ struct event {
 struct folder {
 	uint32_t id;
 	Str name; /* owned */
+	Str was;  /* local: name that its folder on disk may still have; in `names` */
 	enum mailbox_use use;
 	uint32_t uid_validity, uid_next;
 	uint32_t uid_ceiling; /* UIDs from here on are not reserved yet */
@@ -106,7 +107,7 @@ struct mailbox_driver {
 	void (*unmark)(struct mailbox *m); /* and is taken back */
 
 	Err (*put_folder)(struct mailbox *m, const struct folder *f);
-	Err (*rename_folder)(struct mailbox *m, const struct folder *f, Str from);
+	Err (*rename_folder)(struct mailbox *m, struct folder *f, Str from);
 	Err (*drop_folder)(struct mailbox *m, const struct folder *f);
 	Err (*subscribe)(struct mailbox *m, Str name, bool subscribed);
 	Err (*load)(struct mailbox *m, struct folder *f); /* fills the array */
@@ -176,6 +177,7 @@ struct mailbox {
 	struct str_map *subscriptions; /* name to struct subscription */
 	struct arena *names;           /* keywords; lives as long as the mailbox */
 	uint64_t modseq, modseq_ceiling;
+	uint32_t validity;   /* the last UIDVALIDITY given out */
 	bool account_behind; /* the driver's commit keeps the ceiling */
 	char host[256];
 

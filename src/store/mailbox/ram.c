@@ -108,7 +108,7 @@ ram_put_folder(struct mailbox *m, const struct folder *f)
 }
 
 static Err
-ram_rename_folder(struct mailbox *m, const struct folder *f, Str from)
+ram_rename_folder(struct mailbox *m, struct folder *f, Str from)
 {
 	(void)m;
 	(void)f;
@@ -412,6 +412,7 @@ mailbox_open_ram(const struct mailbox_settings *settings, struct mailbox **ret)
 	TRY(model_make_folders(&r->m));
 	for (size_t i = 0; i < r->m.folder_count; i++)
 		r->m.folders[i]->uid_validity = 1;
+	r->m.validity = 1;
 	*ret = &r->m;
 	return OK;
 }

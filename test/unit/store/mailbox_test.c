@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -969,6 +970,114 @@ test_a_full_disk_leaves_nothing_half(void **state)
 	assert_int_equal(3, find(p, S("INBOX")).messages);
 }
 
+static Err
+die_at(void *self, const struct file_event *event)
+{
+	enum file_event_kind *kind = self;
+
+	if (event->kind == *kind)
+		kill(getpid(), SIGKILL);
+	return OK;
+}
+
+static enum file_event_kind renaming = FILE_EVENT_RENAME;
+
+static void
+rename_and_die(struct place *p)
+{
+	file_observe(die_at, &renaming);
+	(void)failed(mailbox_folder_rename(p->m, S("a"), S("c")));
+}
+
+static void
+delete_and_die(struct place *p)
+{
+	file_observe(die_at, &renaming);
+	(void)failed(mailbox_folder_delete(p->m, S("a/b")));
+}
+
+static void
+append_and_die(struct place *p)
+{
+	struct mailbox_append a = message(S("a: 9\n\n"));
+	uint32_t uid;
+
+	deliver_two(p);
+	file_observe(die_at, &renaming);
+	(void)failed(mailbox_append(p->m, 1, &a, 1, MAILBOX_DURABLE, &uid));
+}
+
+/* Killed between the commit and the change on disk. */
+static void
+test_folders_after_a_crash(void **state)
+{
+	struct place *p = *state;
+	uint32_t id;
+
+	assert_ok(mailbox_folder_create(p->m, S("a/b"), MAILBOX_USE_NONE, &id));
+	append(p, id, S("a: 1\n\n"));
+	append(p, find(p, S("a")).id, S("a: 2\n\n"));
+	crash_after(p, rename_and_die);
+	assert_str(S("a: 1\n\n"), bytes_of(p, find(p, S("c/b")).id, 1));
+	assert_str(S("a: 2\n\n"), bytes_of(p, find(p, S("c")).id, 1));
+	assert_ok(mailbox_folder_rename(p->m, S("c"), S("a")));
+	crash_after(p, delete_and_die);
+	assert_ok(mailbox_folder_create(p->m, S("a/b"), MAILBOX_USE_NONE, &id));
+	assert_ok(mailbox_folder_rename(p->m, S("a"), S("z")));
+	reopen(p);
+	assert_str(S("a: 2\n\n"), bytes_of(p, find(p, S("z")).id, 1));
+	assert_int_equal(0, find(p, S("z/b")).messages);
+	crash_after(p, append_and_die);
+	assert_int_equal(0, count_files("Maildir/tmp/*"));
+	assert_int_equal(2, find(p, S("INBOX")).messages);
+}
+
+/* SQLite finds no room: what was refused is not there, what was accepted is. */
+static void
+test_an_index_without_room(void **state)
+{
+	struct place *p = *state;
+	struct rlimit before, small;
+	uint32_t accepted = 0;
+	struct stat st;
+
+	append(p, 1, S("a: 0\n\n"));
+	assert_int_equal(0, stat("index.db-wal", &st));
+	assert_int_equal(0, getrlimit(RLIMIT_FSIZE, &before));
+	signal(SIGXFSZ, SIG_IGN);
+	small = (struct rlimit){ (rlim_t)st.st_size + 100000, before.rlim_max };
+	assert_int_equal(0, setrlimit(RLIMIT_FSIZE, &small));
+	for (int i = 0; i < 100; i++) {
+		struct mailbox_append a = message(S("a: 1\n\n"));
+		uint32_t uid;
+
+		accepted += !failed(mailbox_append(p->m, 1, &a, 1, MAILBOX_DURABLE, &uid));
+	}
+	assert_int_equal(0, setrlimit(RLIMIT_FSIZE, &before));
+	assert_true(accepted > 0 && accepted < 100);
+	assert_int_equal(accepted + 1, find(p, S("INBOX")).messages);
+	append(p, 1, S("a: 2\n\n"));
+	reopen(p);
+	assert_int_equal(accepted + 2, find(p, S("INBOX")).messages);
+	assert_int_equal(accepted + 2, count_files("Maildir/*/*"));
+}
+
+static void
+test_no_uidvalidity_twice(void **state)
+{
+	struct place *p = *state;
+	uint32_t id, last = 0;
+
+	for (int i = 0; i < 5; i++) {
+		assert_ok(mailbox_folder_create(p->m, S("x"), MAILBOX_USE_NONE, &id));
+		assert_true(find(p, S("x")).uid_validity > last);
+		last = find(p, S("x")).uid_validity;
+		assert_ok(mailbox_folder_delete(p->m, S("x")));
+		if (p->local)
+			reopen(p);
+	}
+}
+
 #define BOTH(test) \
 	cmocka_unit_test_setup_teardown(test, set_up_ram, tear_down), \
 		cmocka_unit_test_setup_teardown(test, set_up_local, tear_down)
@@ -993,6 +1102,7 @@ main(void)
 		BOTH(test_subscriptions_need_no_folder),
 		BOTH(test_delivery_happens_once),
 		BOTH(test_threads_share_a_mailbox),
+		BOTH(test_no_uidvalidity_twice),
 		FILES(test_everything_is_there_after_closing),
 		FILES(test_the_lease_is_one_processs),
 		FILES(test_SD_189_new_mail_moves_to_cur_when_seen),
@@ -1005,6 +1115,8 @@ main(void)
 		FILES(test_a_missing_file_is_delivered_again),
 		FILES(test_nothing_expunged_returns),
 		FILES(test_a_full_disk_leaves_nothing_half),
+		FILES(test_folders_after_a_crash),
+		FILES(test_an_index_without_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,14 +4,19 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "store/mailbox/model.h"
 #include "store/mailbox/name.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Deleted folders on their way out: no name of Maildir++ begins like this. */
+#define GONE "+gone-"
 
 enum {
 	FOLDER_MODE = 0700,
@@ -169,39 +174,122 @@ files_delivery_of(Str base, uint64_t *ret_queue_id, uint32_t *ret_recipient)
 	return true;
 }
 
-void
-files_leave(struct local *l, const char *path, bool if_failed)
+static struct local_leaving *
+add_leaving(struct local *l, const char *path)
 {
 	struct local_leaving *at;
 
 	l->leaving = memory_resize(l->leaving, l->leaving_count + 1, sizeof(*l->leaving));
 	at = &l->leaving[l->leaving_count++];
-	at->change = l->m.change;
-	at->if_failed = if_failed;
-	at->path = memory_copy_c(str_from(path));
+	*at = (struct local_leaving){ .change = l->m.change,
+		.path = memory_copy_c(str_from(path)) };
+	return at;
+}
+
+void
+files_leave(struct local *l, const char *path, bool if_failed)
+{
+	add_leaving(l, path)->if_failed = if_failed;
+}
+
+Err
+files_move_folder(struct local *l, Str from, const Str *to)
+{
+	char old[LOCAL_PATH_MAX], path[LOCAL_PATH_MAX];
+
+	TRY(files_path(from, NULL, NULL, NULL, old));
+	if (to == NULL) {
+		snprintf(path, sizeof(path), "Maildir/" GONE "%" PRId64 "-%u", clock_wall().us,
+			__atomic_add_fetch(&l->serial, 1, __ATOMIC_RELAXED));
+		add_leaving(l, path)->is_folder = true;
+	} else {
+		TRY(files_path(*to, NULL, NULL, NULL, path));
+	}
+	l->moves = memory_resize(l->moves, l->move_count + 1, sizeof(*l->moves));
+	l->moves[l->move_count++] = (struct local_move){ .from = memory_copy_c(str_from(old)),
+		.to = memory_copy_c(str_from(path)) };
+	return OK;
+}
+
+static void
+drop_moves(struct local *l, size_t from)
+{
+	for (size_t i = from; i < l->move_count; i++) {
+		free(l->moves[i].from);
+		free(l->moves[i].to);
+	}
+	l->move_count = from;
+}
+
+void
+files_make_moves(struct local *l)
+{
+	for (size_t i = 0; i < l->move_count; i++)
+		(void)failed(file_rename(l->folder, l->moves[i].from, l->folder,
+			l->moves[i].to));
+	for (size_t i = 0; i < l->m.folder_count && l->move_count > 0; i++)
+		l->m.folders[i]->was = S("");
+	drop_moves(l, 0);
+}
+
+void
+files_mark(struct local *l, bool first)
+{
+	l->leaving_marked = first ? 0 : l->leaving_count;
+	l->moves_marked = first ? 0 : l->move_count;
 }
 
 /* What a failed change would have taken away stays; what it made goes at once. */
-static void
-drop_leaving(struct local *l, size_t from)
+void
+files_stay(struct local *l)
 {
+	size_t from = l->leaving_count;
+
+	while (from > l->leaving_marked && l->leaving[from - 1].change == l->m.change)
+		from--;
 	for (size_t i = from; i < l->leaving_count; i++) {
 		if (l->leaving[i].if_failed)
 			(void)failed(file_remove(l->folder, l->leaving[i].path));
 		free(l->leaving[i].path);
 	}
 	l->leaving_count = from;
+	drop_moves(l, l->moves_marked);
 }
 
-void
-files_stay(struct local *l)
+/* Everything in a folder, but no folder in it. */
+static void
+empty_folder(const struct local *l, const char *path)
 {
-	size_t from = l->leaving_count;
+	struct dirent *entry;
+	DIR *dir;
+	int fd;
 
-	while (from > 0 && l->leaving[from - 1].change == l->m.change &&
-		from > l->leaving_marked)
-		from--;
-	drop_leaving(l, from);
+	if (failed(file_open_folder(l->folder, path, &fd)))
+		return;
+	dir = fdopendir(fd);
+	if (dir == NULL) {
+		close(fd);
+		return;
+	}
+	while ((entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			(void)failed(file_remove(fd, entry->d_name));
+	closedir(dir);
+}
+
+/* A folder with cur, new and tmp. What is not ours in it keeps it from going. */
+static void
+remove_folder(const struct local *l, const char *path)
+{
+	static const char *const subs[] = { "/cur", "/new", "/tmp", "" };
+
+	for (size_t i = 0; i < COUNT(subs); i++) {
+		char sub[LOCAL_PATH_MAX];
+
+		snprintf(sub, sizeof(sub), "%s%s", path, subs[i]);
+		empty_folder(l, sub);
+		(void)unlinkat(l->folder, sub, AT_REMOVEDIR);
+	}
 }
 
 Err
@@ -229,12 +317,83 @@ files_remove_leaving(struct local *l)
 	if (count == 0)
 		return OK;
 	for (size_t i = 0; i < count; i++) {
-		if (!mine[i].if_failed)
+		if (mine[i].is_folder)
+			remove_folder(l, mine[i].path);
+		else if (!mine[i].if_failed)
 			(void)failed(file_remove(l->folder, mine[i].path));
 		free(mine[i].path);
 	}
 	free(mine);
 	return OK;
+}
+
+/* True for a name that files_new_name made: nobody writes that file any more. */
+static bool
+is_ours(const struct local *l, Str name)
+{
+	char mark[sizeof(l->m.host) + 8];
+
+	snprintf(mark, sizeof(mark), ".%.80s,S=", l->m.host);
+	return str_find_str(name, str_from(mark)) != STR_NONE;
+}
+
+static void
+recover_entry(struct local *l, const char *folder, const char *name, bool in_tmp)
+{
+	char path[LOCAL_PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
+		return;
+	if (in_tmp && is_ours(l, str_from(name)))
+		(void)failed(file_remove(l->folder, path));
+	else if (!in_tmp && str_starts(str_from(name), S(GONE)))
+		remove_folder(l, path);
+}
+
+static Err
+recover_in(struct local *l, const char *folder, bool in_tmp)
+{
+	struct dirent *entry;
+	DIR *dir;
+	int fd;
+	Err e = file_open_folder(l->folder, folder, &fd);
+
+	if (failed(e))
+		return e.sys == ENOENT ? OK : e;
+	dir = fdopendir(fd);
+	if (dir == NULL) {
+		close(fd);
+		return fail_sys(ERR_TEMP, "cannot list folder");
+	}
+	while ((entry = readdir(dir)) != NULL)
+		recover_entry(l, folder, entry->d_name, in_tmp);
+	closedir(dir);
+	return OK;
+}
+
+/* A renamed folder whose files are still under its old name, which no other folder has now. */
+static Err
+recover_move(struct local *l, const struct folder *f)
+{
+	char old[LOCAL_PATH_MAX], path[LOCAL_PATH_MAX];
+	struct stat st;
+
+	if (f->was.n == 0 || model_folder_named(&l->m, f->was) != NULL)
+		return OK;
+	TRY(files_path(f->was, NULL, NULL, NULL, old));
+	TRY(files_path(f->name, NULL, NULL, NULL, path));
+	if (fstatat(l->folder, path, &st, 0) == 0 || fstatat(l->folder, old, &st, 0) != 0)
+		return OK;
+	return file_rename(l->folder, old, l->folder, path);
+}
+
+Err
+files_recover(struct local *l)
+{
+	for (size_t i = 0; i < l->m.folder_count; i++)
+		TRY(recover_move(l, l->m.folders[i]));
+	TRY(recover_in(l, "Maildir/tmp", true));
+	return recover_in(l, "Maildir", false);
 }
 
 int64_t

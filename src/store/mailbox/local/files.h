@@ -37,8 +37,15 @@ bool files_delivery_of(Str base, uint64_t *ret_queue_id, uint32_t *ret_recipient
 
 /* The file is to go when the change that is being made is committed, or when it fails. */
 void files_leave(struct local *l, const char *path, bool if_failed);
-/* Takes those of the last change out of the list: it is taken back. */
+/* The folder on disk gets another name then. to NULL: it goes. */
+MUST_USE Err files_move_folder(struct local *l, Str from, const Str *to);
+/* Right after the commit, with the lock held: what cannot be moved now is moved at the next open. */
+void files_make_moves(struct local *l);
+/* A change begins; later, files_stay takes back what it left and moved. */
+void files_mark(struct local *l, bool first);
 void files_stay(struct local *l);
+/* After an unclean close: what was to go, and folders that were to move. */
+MUST_USE Err files_recover(struct local *l);
 /* Removes what may go. Takes the lock for a moment; called without it. */
 MUST_USE Err files_remove_leaving(struct local *l);
 

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "store/mailbox/local/files.h"
 #include "store/mailbox/model.h"
 
 #include <fcntl.h>
@@ -20,11 +21,13 @@ enum {
 
 static const char schema[] =
 	"CREATE TABLE account(created INTEGER NOT NULL, modseq INTEGER NOT NULL,"
-	" clean INTEGER NOT NULL, synced INTEGER NOT NULL, subscriptions TEXT NOT NULL) STRICT;"
+	" validity INTEGER NOT NULL, clean INTEGER NOT NULL, synced INTEGER NOT NULL,"
+	" subscriptions TEXT NOT NULL) STRICT;"
 	"CREATE TABLE folder(id INTEGER PRIMARY KEY, name TEXT NOT NULL, use INTEGER NOT NULL,"
 	" validity INTEGER NOT NULL, next INTEGER NOT NULL, ceiling INTEGER NOT NULL,"
 	" messages INTEGER NOT NULL, unseen INTEGER NOT NULL, deleted INTEGER NOT NULL,"
 	" size INTEGER NOT NULL, modseq INTEGER NOT NULL, keywords TEXT NOT NULL,"
+	" was TEXT NOT NULL,"
 	" seen_new INTEGER NOT NULL, seen_cur INTEGER NOT NULL) STRICT;"
 	"CREATE TABLE message(key INTEGER PRIMARY KEY, flags INTEGER NOT NULL,"
 	" modseq INTEGER NOT NULL, size INTEGER NOT NULL, date INTEGER NOT NULL,"
@@ -39,16 +42,19 @@ static const char schema[] =
 	"PRAGMA user_version=1;";
 
 static const char *const texts[LOCAL_STATEMENTS] = {
-	[LOCAL_GET_ACCOUNT] =
-		"SELECT created, modseq, clean, synced, subscriptions FROM account",
-	[LOCAL_PUT_ACCOUNT] = "REPLACE INTO account(rowid, created, modseq, clean, synced,"
-			      " subscriptions) VALUES(1, ?1, ?2, ?3, ?4, ?5)",
+	[LOCAL_GET_ACCOUNT] = "SELECT created, modseq, validity, clean, synced, subscriptions"
+			      " FROM account",
+	[LOCAL_PUT_ACCOUNT] = "REPLACE INTO account(rowid, created, modseq, validity, clean,"
+			      " synced, subscriptions) VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6)",
 	[LOCAL_GET_FOLDERS] =
 		"SELECT id, name, use, validity, next, ceiling, messages, unseen,"
-		" deleted, size, modseq, keywords, seen_new, seen_cur FROM folder",
+		" deleted, size, modseq, keywords, seen_new, seen_cur, was FROM folder",
 	[LOCAL_PUT_FOLDER] =
-		"REPLACE INTO folder VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
-		" ?11, ?12, ?13, ?14)",
+		"REPLACE INTO folder(id, name, use, validity, next, ceiling, messages,"
+		" unseen, deleted, size, modseq, keywords, seen_new, seen_cur, was)"
+		" VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+	[LOCAL_EXPUNGE_FOLDER] = "REPLACE INTO expunged SELECT key, modseq, name FROM message"
+				 " WHERE key BETWEEN ?1 AND ?2",
 	[LOCAL_DROP_FOLDER] = "DELETE FROM folder WHERE id=?1",
 	[LOCAL_DROP_MESSAGES] = "DELETE FROM message WHERE key BETWEEN ?1 AND ?2",
 	[LOCAL_DROP_TEXTS] = "DELETE FROM columns WHERE key BETWEEN ?1 AND ?2",
@@ -296,6 +302,8 @@ read_folder(struct local *l, sqlite3_stmt *s)
 		f->modseq = sql_u64(s, 10);
 	f->seen_new = (int64_t)sql_u64(s, 12);
 	f->seen_cur = (int64_t)sql_u64(s, 13);
+	if (f->was.n == 0)
+		TRY(arena_copy(l->m.names, sql_str(s, 14), &f->was));
 	if (f->modseq > l->m.modseq)
 		l->m.modseq = f->modseq;
 	return OK;
@@ -340,14 +348,16 @@ index_load_account(struct local *l)
 		return fail(ERR_PERM, "index holds no account");
 	l->created = (uint32_t)sql_u64(s, 0);
 	l->m.modseq_ceiling = sql_u64(s, 1);
-	l->clean = sql_u64(s, 2) != 0;
-	l->synced = sql_u64(s, 3) != 0;
-	c = cursor_of(sql_str(s, 4));
+	l->m.validity = (uint32_t)sql_u64(s, 2);
+	l->clean = sql_u64(s, 3) != 0;
+	l->synced = sql_u64(s, 4) != 0;
+	c = cursor_of(sql_str(s, 5));
 	while (!cursor_done(&c))
 		model_subscribe(&l->m, cursor_line(&c), true);
 	sql_reset(s);
 	if (l->created == 0) {
 		l->created = (uint32_t)time_seconds(clock_wall());
+		l->m.validity = l->created;
 		l->m.account_behind = true;
 	}
 	TRY(read_folders(l));
@@ -371,9 +381,10 @@ index_put_account(struct local *l, bool clean)
 	TRY(index_statement(l, LOCAL_PUT_ACCOUNT, &s));
 	sql_bind_u64(s, 1, l->created);
 	sql_bind_u64(s, 2, l->m.modseq_ceiling);
-	sql_bind_u64(s, 3, clean);
-	sql_bind_u64(s, 4, l->synced);
-	sql_bind_str(s, 5, buf_view(&names));
+	sql_bind_u64(s, 3, l->m.validity);
+	sql_bind_u64(s, 4, clean);
+	sql_bind_u64(s, 5, l->synced);
+	sql_bind_str(s, 6, buf_view(&names));
 	return sql_done(s);
 }
 
@@ -432,6 +443,7 @@ index_commit(struct mailbox *m, bool durable)
 	}
 	TRY(sql_run(l->db, "COMMIT"));
 	l->opened = true;
+	files_make_moves(l);
 	return durable ? sync_index(l) : OK;
 }
 
@@ -493,6 +505,7 @@ index_put_folder(struct mailbox *m, const struct folder *f)
 	sql_bind_str(s, 12, buf_view(&keywords));
 	sql_bind_u64(s, 13, (uint64_t)f->seen_new);
 	sql_bind_u64(s, 14, (uint64_t)f->seen_cur);
+	sql_bind_str(s, 15, f->was);
 	return sql_done(s);
 }
 
@@ -512,6 +525,8 @@ index_drop_folder(struct local *l, const struct folder *f)
 {
 	sqlite3_stmt *s;
 
+	TRY(range_statement(l, LOCAL_EXPUNGE_FOLDER, f, &s));
+	TRY(sql_done(s));
 	TRY(range_statement(l, LOCAL_DROP_MESSAGES, f, &s));
 	TRY(sql_done(s));
 	TRY(range_statement(l, LOCAL_DROP_TEXTS, f, &s));

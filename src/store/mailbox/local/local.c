@@ -341,59 +341,26 @@ local_repair(struct mailbox *m, const struct folder *f, uint32_t uid, struct arr
 
 /* ---- Folders ---- */
 
+/*
+ * Folders on disk change their names after the commit, under the same lock. `was` remembers the old
+ * name for the case of a crash between.
+ */
 static Err
-local_rename_folder(struct mailbox *m, const struct folder *f, Str from)
+local_rename_folder(struct mailbox *m, struct folder *f, Str from)
 {
-	struct local *l = local_of(m);
-	char old[LOCAL_PATH_MAX], path[LOCAL_PATH_MAX];
-	Err e;
-
-	TRY(files_path(from, NULL, NULL, NULL, old));
-	TRY(files_path(f->name, NULL, NULL, NULL, path));
-	e = file_rename(l->folder, old, l->folder, path);
-	return failed(e) && e.sys != ENOENT ? e : OK;
-}
-
-/* Everything in one of its three folders. */
-static Err
-empty_folder(struct local *l, const char *path)
-{
-	struct dirent *entry;
-	int fd;
-	DIR *dir;
-	Err e = file_open_folder(l->folder, path, &fd);
-
-	if (failed(e))
-		return e.sys == ENOENT ? OK : e;
-	dir = fdopendir(fd);
-	if (dir == NULL) {
-		close(fd);
-		return fail_sys(ERR_TEMP, "cannot list folder");
-	}
-	while ((entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			(void)failed(file_remove(fd, entry->d_name));
-	closedir(dir);
-	return OK;
+	if (f->was.n == 0)
+		TRY(arena_copy(m->names, from, &f->was));
+	return files_move_folder(local_of(m), from, &f->name);
 }
 
 static Err
 local_drop_folder(struct mailbox *m, const struct folder *f)
 {
-	static const char *const subs[] = { "cur", "new", "tmp" };
 	struct local *l = local_of(m);
-	char path[LOCAL_PATH_MAX];
 
 	TRY(index_drop_folder(l, f));
-	for (size_t i = 0; i < COUNT(subs); i++) {
-		TRY(files_path(f->name, subs[i], NULL, NULL, path));
-		TRY(empty_folder(l, path));
-		(void)unlinkat(l->folder, path, AT_REMOVEDIR);
-	}
-	TRY(files_path(f->name, NULL, NULL, NULL, path));
-	TRY(empty_folder(l, path));
-	(void)unlinkat(l->folder, path, AT_REMOVEDIR);
-	return OK;
+	l->expunged_names = true;
+	return files_move_folder(l, f->name, NULL);
 }
 
 /* Subscriptions are in the account's row. */
@@ -414,21 +381,21 @@ local_abort(struct mailbox *m)
 	struct local *l = local_of(m);
 
 	index_abort(m);
-	l->leaving_marked = 0;
+	files_mark(l, true);
 	files_stay(l);
 }
 
 static Err
 local_begin(struct mailbox *m)
 {
-	local_of(m)->leaving_marked = 0;
+	files_mark(local_of(m), true);
 	return index_begin(m);
 }
 
 static Err
 local_mark(struct mailbox *m)
 {
-	local_of(m)->leaving_marked = local_of(m)->leaving_count;
+	files_mark(local_of(m), false);
 	return index_mark(m);
 }
 
@@ -496,6 +463,7 @@ local_free(struct local *l)
 	for (size_t i = 0; i < l->leaving_count; i++)
 		free(l->leaving[i].path);
 	free(l->leaving);
+	free(l->moves);
 	free(l->behind);
 	model_done(&l->m);
 	free(l);
@@ -629,6 +597,7 @@ open_unclean(struct local *l)
 	TRY(change_begin_locked(m));
 	TRY(change_end_locked(m, OK, MAILBOX_DURABLE));
 	l->told = true;
+	TRY(files_recover(l));
 	e = notice_all(l);
 	l->unclean = false;
 	return e;

@@ -22,6 +22,7 @@ enum local_statement {
 	LOCAL_PUT_ACCOUNT,
 	LOCAL_GET_FOLDERS,
 	LOCAL_PUT_FOLDER,
+	LOCAL_EXPUNGE_FOLDER,
 	LOCAL_DROP_FOLDER,
 	LOCAL_DROP_MESSAGES,
 	LOCAL_DROP_TEXTS,
@@ -52,7 +53,13 @@ enum local_statement {
 struct local_leaving {
 	uint64_t change; /* number of the change that did it */
 	bool if_failed;
-	char *path; /* owned */
+	bool is_folder; /* with all that is in it */
+	char *path;     /* owned */
+};
+
+/* A folder on disk whose name changes when the change is committed, before the lock is given away. */
+struct local_move {
+	char *from, *to; /* owned */
 };
 
 /* Where a message's file is: base name, and the flags its name ends with. */
@@ -82,6 +89,8 @@ struct local {
 
 	struct local_leaving *leaving;
 	size_t leaving_count, leaving_marked;
+	struct local_move *moves;
+	size_t move_count, moves_marked;
 	bool expunged_names; /* the table expunged holds names of files */
 
 	uint64_t *behind; /* keys of messages whose file names are behind, with repeats */
