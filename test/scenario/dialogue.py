@@ -11,8 +11,9 @@ class Dialogue:
     A reply is a list of its lines, so d("NOOP")[-1].startswith("250 ").
     """
 
-    def __init__(self, address, greeting=True, context=None, seconds=20):
-        self.socket = socket.create_connection(address, timeout=seconds * SLOWER)
+    def __init__(self, address, greeting=True, context=None, source=None, seconds=20):
+        self.socket = socket.create_connection(address, timeout=seconds * SLOWER,
+                                               source_address=source and (source, 0))
         if context:
             self.socket = context.wrap_socket(self.socket)
         self.rest = b""

@@ -27,6 +27,7 @@ struct talk {
 	struct smtpd *smtpd;
 	struct smtpd_asker *asker;
 	struct conn *conn;
+	struct smtpd_roll_entry *entry;
 	struct smtp_session session;
 	struct smtpd_who who;
 	bool over;
@@ -661,8 +662,12 @@ take_line(struct talk *t)
 {
 	struct smtp_command cmd;
 	Str line;
-	Err e = conn_read_line(t->conn, SMTP_LINE_MAX, &line);
+	Err e;
 
+	if (!smtpd_roll_rest(t->smtpd->roll, t->entry))
+		return fail(ERR_GONE, "the service stops");
+	e = conn_read_line(t->conn, SMTP_LINE_MAX, &line);
+	smtpd_roll_work(t->entry);
 	if (!failed(e))
 		e = smtp_command_parse(line, &cmd);
 	if (e.kind == ERR_PEER || e.kind == ERR_LIMIT)
@@ -683,12 +688,18 @@ converse(struct talk *t, bool tls_first)
 static void
 part(struct talk *t, Err e)
 {
-	Str why = e.kind == ERR_GONE ? S("421 4.4.2 Timeout, closing")
-				     : S("421 4.3.0 Temporary failure, closing");
+	Str why = S("421 4.3.0 Temporary failure, closing");
+	bool closing = smtpd_roll_closing(t->smtpd->roll);
 
-	smtpd_log_lost(&t->who, e,
-		t->last == SMTP_UNKNOWN ? S("CONNECT") : smtp_command_verb_name(t->last));
-	if (e.kind != ERR_GONE || e.sys == ETIMEDOUT)
+	if (closing)
+		why = S("421 4.3.2 Service is stopping, come again");
+	else if (e.kind == ERR_GONE)
+		why = S("421 4.4.2 Timeout, closing");
+	if (!closing)
+		smtpd_log_lost(&t->who, e,
+			t->last == SMTP_UNKNOWN ? S("CONNECT")
+						: smtp_command_verb_name(t->last));
+	if (closing || e.kind != ERR_GONE || e.sys == ETIMEDOUT)
 		if (!failed(answer(t, why)))
 			(void)conn_flush(t->conn).kind;
 }
@@ -700,6 +711,7 @@ serve(struct smtpd_connection *connection)
 		.smtpd = connection->smtpd,
 		.asker = smtpd_askers_take(connection->smtpd->askers),
 		.conn = connection->conn,
+		.entry = &connection->entry,
 		.ip = connection->ip,
 		.names = BUF_INIT(1024),
 		.helo = BUF_INIT(NAME_MAX_SAID),
@@ -726,7 +738,9 @@ smtpd_converse(void *connection)
 {
 	struct smtpd_connection *c = connection;
 
+	smtpd_roll_add(c->smtpd->roll, &c->entry, conn_fd(c->conn));
 	serve(c);
+	smtpd_roll_remove(c->smtpd->roll, &c->entry);
 	conn_free(c->conn);
 	smtpd_clients_leave(c->smtpd->clients, c->place);
 	free(c);

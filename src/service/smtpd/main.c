@@ -24,6 +24,7 @@
 enum {
 	RECIPIENTS_MAX = ENVELOPE_RECIPIENTS_MAX,
 	PICKUPS_MAX = 16, /* files of the drop folder at one time */
+	LOOK_MS = 20,     /* between looks whether all conversations have ended */
 	REST_MS = 100,    /* when nobody can be accepted: no descriptors, most of the time */
 };
 
@@ -62,6 +63,7 @@ set_up(struct smtpd *d, struct start *s)
 	d->askers = smtpd_askers_new(start_ask(s, SERVICE_DIRECTORY, 0),
 		start_ask(s, SERVICE_QUEUE, 0), start_ask(s, SERVICE_RESOLVER, 0));
 	d->recipients = smtpd_recipients_new();
+	d->roll = smtpd_roll_new();
 	d->clients = smtpd_clients_new(SMTPD_CONVERSATIONS_MAX, SMTPD_PER_CLIENT_MAX);
 }
 
@@ -118,6 +120,25 @@ take_drop(void *arg, const struct start_message *m, int fd)
 		smtpd_drop_put_off(drop);
 }
 
+static void
+rest(int64_t ms)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
+}
+
+/* Who is in the middle of something may end it: a message that is coming, an answer of `queue`. */
+static void
+let_end(struct smtpd *d, struct thread_pool *pool, struct thread_pool *pickups)
+{
+	Moment until = moment_after(SMTPD_STOP_WAIT);
+
+	smtpd_roll_close(d->roll);
+	while (!moment_past(until) &&
+		(thread_pool_busy(pool) > 0 ||
+			(pickups != NULL && thread_pool_busy(pickups) > 0)))
+		rest(LOOK_MS);
+}
+
 void
 smtpd_serve(struct start *s)
 {
@@ -147,7 +168,8 @@ smtpd_serve(struct start *s)
 			take_in(d, pool, fd, tls_first);
 		} else if (e.sys != EAGAIN && e.sys != ECONNABORTED) {
 			log_failure(LOG_LEVEL_ERROR, "smtp.accept", e);
-			nanosleep(&(struct timespec){ .tv_nsec = REST_MS * 1000000 }, NULL);
+			rest(REST_MS);
 		}
 	}
+	let_end(d, pool, drops.pool);
 }

@@ -14,6 +14,7 @@
 #include "service/smtpd/askers.h"
 #include "service/smtpd/clients.h"
 #include "service/smtpd/recipients.h"
+#include "service/smtpd/roll.h"
 
 enum {
 	SMTPD_CONVERSATIONS_MAX = 1000, /* of one process */
@@ -22,6 +23,7 @@ enum {
 	SMTPD_HOPS_MAX = 50,            /* Received lines; RFC 5321, 6.3 asks for 100 at most */
 	SMTPD_AUTH_TRIES = 3,           /* wrong passwords of one connection */
 	SMTPD_AUTH_DELAY = 1000,    /* ms before a wrong password is answered, times the try */
+	SMTPD_STOP_WAIT = 5000,     /* ms that conversations have to end at a stop */
 	SMTPD_TLS_WAIT = 60 * 1000, /* ms for a handshake */
 };
 
@@ -35,12 +37,14 @@ struct smtpd {
 	struct smtpd_askers *askers;
 	struct smtpd_recipients *recipients;
 	struct smtpd_clients *clients;
+	struct smtpd_roll *roll;
 };
 
 /* A connection on its way to a thread; the conversation frees it. */
 struct smtpd_connection {
 	struct smtpd *smtpd;
 	struct conn *conn;
+	struct smtpd_roll_entry entry;
 	Ip ip;
 	size_t place;   /* among the clients */
 	bool tls_first; /* RFC 8314: port 465 */

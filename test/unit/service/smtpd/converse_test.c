@@ -185,6 +185,7 @@ set_up(void **state)
 		start_fake(SERVICE_QUEUE, queue_rules, answer_queue),
 		start_fake(SERVICE_RESOLVER, resolver_rules, answer_resolver));
 	mx.recipients = smtpd_recipients_new();
+	mx.roll = smtpd_roll_new();
 	mx.clients = smtpd_clients_new(10, 10);
 	msa = mx;
 	msa.service = SERVICE_SUBMIT;
