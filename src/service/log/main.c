@@ -25,10 +25,19 @@
 #include <time.h>
 
 enum {
-	GATHER = 5,                   /* ms: one wake-up and one write for what comes in it */
-	LINES_MAX = 1024 * 1024,      /* octets gathered for one write */
+	GATHER = 5,        /* ms: one wake-up and one write for what comes in it */
+	EVENTS_MAX = 1000, /* sorted by time and written in one go */
+	LINES_MAX = EVENTS_MAX * 2 * LOG_LINE_MAX, /* octets gathered for one write */
 	FILE_MAX = 256 * 1024 * 1024, /* octets; then the file is put aside as .1 */
 	DATAGRAM_MAX = LOG_LINE_MAX + 64,
+};
+
+/* One that has come and is not written yet. */
+struct event {
+	int64_t at_us;
+	uint32_t number; /* in the order of coming, for those of the same microsecond */
+	enum service_id from;
+	size_t at, n; /* its bytes in `taken` */
 };
 
 struct logger {
@@ -37,6 +46,9 @@ struct logger {
 	char name[NAME_MAX + 1], old_name[NAME_MAX + 1];
 	off_t size;
 	Str host;
+	struct buf taken; /* datagrams of `events` */
+	struct event events[EVENTS_MAX];
+	size_t event_count;
 	struct buf lines;
 	uint64_t lost; /* events that nobody could write down */
 	struct tm day; /* of the second last rendered */
@@ -120,34 +132,75 @@ put_record(struct logger *l, struct log_record *r)
 	buf_put_char(&l->lines, '\n');
 }
 
+/* Puts one event aside, to be written in its place. */
+static void
+keep_event(struct logger *l, enum service_id from, Str datagram)
+{
+	struct log_record r;
+	struct event *e;
+
+	if (failed(log_record_parse(datagram, &r)))
+		return;
+	e = &l->events[l->event_count];
+	*e = (struct event){ r.at_us, (uint32_t)l->event_count, from, l->taken.n, datagram.n };
+	buf_put(&l->taken, datagram);
+	l->event_count++;
+}
+
+static int
+compare_events(const void *left, const void *right)
+{
+	const struct event *a = left, *b = right;
+
+	if (a->at_us != b->at_us)
+		return a->at_us < b->at_us ? -1 : 1;
+	return a->number < b->number ? -1 : 1;
+}
+
 /* The channel says who speaks; the name inside the event is not believed. */
+static void
+write_events(struct logger *l)
+{
+	qsort(l->events, l->event_count, sizeof(*l->events), compare_events);
+	for (size_t i = 0; i < l->event_count; i++) {
+		const struct event *e = &l->events[i];
+		struct log_record r;
+
+		if (failed(log_record_parse(str_part(buf_view(&l->taken), e->at, e->n), &r)))
+			continue;
+		r.service = str_from(service_name(e->from));
+		put_record(l, &r);
+	}
+	l->event_count = 0;
+	buf_reset(&l->taken);
+	write_lines(l);
+}
+
 static void
 take_events(struct logger *l, struct start_handed *h)
 {
 	char buffer[DATAGRAM_MAX];
 	struct channel_message m;
-	struct log_record r;
 	Err e;
 
 	while (!failed(e = channel_receive_now(h->fd, buffer, sizeof(buffer), &m))) {
 		channel_message_drop(&m);
-		if (!failed(log_record_parse(m.bytes, &r))) {
-			r.service = str_from(service_name(h->service));
-			put_record(l, &r);
-		}
-		if (l->lines.n > LINES_MAX / 2)
-			write_lines(l);
+		keep_event(l, h->service, m.bytes);
+		if (l->event_count == EVENTS_MAX)
+			write_events(l);
 	}
 	if (e.kind == ERR_GONE)
 		fd_drop(&h->fd);
 }
 
+/* What several services said in the same moment is written in the order in which it was said. */
 static void
 take_all(struct logger *l)
 {
 	for (size_t i = 0; i < l->start->handed_count; i++)
 		if (l->start->handed[i].role == START_SERVE && l->start->handed[i].fd >= 0)
 			take_events(l, &l->start->handed[i]);
+	write_events(l);
 }
 
 /* False when it is time to stop. */
@@ -189,15 +242,13 @@ log_serve(struct start *start)
 	tzset();
 	l.folder = start_folder(start, "log");
 	l.lines = BUF_INIT(LINES_MAX);
+	l.taken = BUF_INIT(EVENTS_MAX * LOG_LINE_MAX);
 	start_walls(start);
 	e = open_file(&l);
 	if (failed(e))
 		fprintf(stderr, "posthorn/log: %s: %s\n", e.what, err_sys_text(e));
 	start_ready(start);
-	while (wait_for_events(&l)) {
+	while (wait_for_events(&l))
 		take_all(&l);
-		write_lines(&l);
-	}
 	take_all(&l);
-	write_lines(&l);
 }
