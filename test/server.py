@@ -61,13 +61,18 @@ def wait_until(what, true, watch=(), seconds=10):
         return value
 
 
+def _die_with_parent():
+    """A killed test run leaves no server behind."""
+    Watch.libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class PortBase:
-    """A base whose service ports are free, held by a lock so that parallel runs stay apart."""
+    """A base above that of script/server whose ports are free; a lock keeps parallel runs apart."""
 
     def __init__(self):
         folder = pathlib.Path("/tmp/posthorn-ports")
         folder.mkdir(mode=0o1777, exist_ok=True)
-        for base in range(10000, 32000, 1000):
+        for base in range(11000, 32000, 1000):
             lock = os.open(folder / str(base), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,7 +131,8 @@ class Server:
             self.process = subprocess.Popen(
                 [POSTHORN, "try", *self.args, "--ready-fd", str(ours)],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=[ours],
-                start_new_session=True, env={**os.environ, **(env or {})})
+                start_new_session=True, env={**os.environ, **(env or {})},
+                preexec_fn=_die_with_parent)
         os.close(ours)
         try:
             assert select.select([ready], [], [], seconds * SLOWER)[0], \
