@@ -3,6 +3,7 @@
  * posthorn trace: the life of a message, from the log. A message is followed by its queue id; what
  * was made from it (its bounce) is named in one of its lines and followed too.
  */
+#include "base/arena.h"
 #include "base/map.h"
 #include "base/memory.h"
 #include "command/command.h"
@@ -21,8 +22,9 @@
 int command_trace(int argc, char **argv);
 
 enum {
-	FOLLOWED_MAX = 1000,  /* queue ids of one message */
-	QUEUE_ID_DIGITS = 10, /* at least, as queue_id_write writes them */
+	FOLLOWED_MAX = 1000,         /* queue ids of one message */
+	LIFE_MAX = 64 * 1024 * 1024, /* octets of its lines */
+	QUEUE_ID_DIGITS = 10,        /* at least, as queue_id_write writes them */
 };
 
 static const char usage[] = "posthorn trace [--json] ID|MESSAGE-ID|last";
@@ -176,12 +178,6 @@ visit_search(void *arg, Str whole, const struct line *line)
 		follow(s->followed, line->queue);
 }
 
-struct output {
-	struct followed *followed;
-	json_t *array; /* NULL: text */
-	size_t n;
-};
-
 /* "sender non-delivery notification: 2A17275439" */
 static void
 follow_made(struct followed *f, Str text)
@@ -228,42 +224,108 @@ json_text(Str s)
 	return json_stringn_nocheck(s.p, s.n);
 }
 
-static void
-visit_print(void *arg, Str whole, const struct line *line)
-{
-	struct output *o = arg;
-	uint64_t pid = 0;
-	json_t *entry;
+struct step {
+	Str whole;
+	struct line line;
+};
 
-	if (str_map_get(o->followed->ids, line->queue) == NULL)
+/* Lines of the messages followed, in the order of their life. */
+struct life {
+	struct followed *followed;
+	struct arena *arena;
+	struct step *steps;
+	size_t n, room;
+};
+
+/* Where in a message's life a line belongs. */
+static int
+stage(const struct line *line)
+{
+	Str text = line->text;
+	size_t at = str_find_str(text, S(": "));
+
+	text = at == STR_NONE ? text : str_from_at(text, at + 2);
+	if (str_starts(text, S("client=")) || str_starts(text, S("message-id=")))
+		return 0;
+	if (str_starts(text, S("from=")))
+		return 1;
+	return str_starts(text, S("removed")) ? 3 : 2;
+}
+
+/*
+ * The log gathers the lines of several processes, so within one second they may stand in the wrong
+ * order. Where the new line belongs: before the first of that second and message that comes later
+ * in its life.
+ */
+static size_t
+find_place(const struct life *l, const struct line *line)
+{
+	size_t place = l->n;
+
+	for (size_t i = l->n; i > 0 && str_eq(l->steps[i - 1].line.date, line->date); i--)
+		if (str_eq(l->steps[i - 1].line.queue, line->queue) &&
+			stage(&l->steps[i - 1].line) > stage(line))
+			place = i - 1;
+	return place;
+}
+
+static void
+visit_keep(void *arg, Str whole, const struct line *line)
+{
+	struct life *l = arg;
+	struct step step;
+	size_t place;
+
+	if (str_map_get(l->followed->ids, line->queue) == NULL ||
+		failed(arena_copy(l->arena, whole, &step.whole)) ||
+		!parse_line(step.whole, &step.line))
 		return;
-	o->n++;
-	if (o->array == NULL) {
-		printf("%.*s\n", STR_ARG(whole));
-		return;
+	if (l->n == l->room) {
+		l->room = l->room * 2 + 64;
+		l->steps = memory_resize(l->steps, l->room, sizeof(*l->steps));
 	}
-	(void)str_to_u64(line->pid, INT32_MAX, &pid);
-	entry = json_object();
-	json_object_set_new(entry, "time", json_text(line->date));
-	json_object_set_new(entry, "service", json_text(line->service));
-	json_object_set_new(entry, "pid", json_integer((json_int_t)pid));
-	json_object_set_new(entry, "queue", json_text(line->queue));
-	json_object_set_new(entry, "text", json_text(line->text));
-	json_array_append_new(o->array, entry);
+	place = find_place(l, line);
+	for (size_t i = l->n++; i > place; i--)
+		l->steps[i] = l->steps[i - 1];
+	l->steps[place] = step;
+}
+
+static void
+print_json(const struct life *l)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < l->n; i++) {
+		const struct line *line = &l->steps[i].line;
+		json_t *entry = json_object();
+		uint64_t pid = 0;
+
+		(void)str_to_u64(line->pid, INT32_MAX, &pid);
+		json_object_set_new(entry, "time", json_text(line->date));
+		json_object_set_new(entry, "service", json_text(line->service));
+		json_object_set_new(entry, "pid", json_integer((json_int_t)pid));
+		json_object_set_new(entry, "queue", json_text(line->queue));
+		json_object_set_new(entry, "text", json_text(line->text));
+		json_array_append_new(array, entry);
+	}
+	json_dumpf(array, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(array);
 }
 
 static int
 print_all(const struct logs *logs, struct followed *f, bool json)
 {
-	struct output o = { .followed = f, .array = json ? json_array() : NULL };
-	int exit_code = each_line(logs, visit_print, &o);
+	AUTO(arena) arena = arena_new(LIFE_MAX);
+	struct life l = { .followed = f, .arena = arena };
+	int exit_code = each_line(logs, visit_keep, &l);
 
-	if (json) {
-		json_dumpf(o.array, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(o.array);
-	}
-	if (exit_code != EX_OK || o.n > 0)
+	if (json)
+		print_json(&l);
+	for (size_t i = 0; i < l.n && !json; i++)
+		printf("%.*s\n", STR_ARG(l.steps[i].whole));
+	free(l.steps);
+	if (exit_code != EX_OK || l.n > 0)
 		return exit_code;
 	fprintf(stderr, "posthorn trace: the log knows no such message (%s)\n", logs->paths[1]);
 	return EX_DATAERR;

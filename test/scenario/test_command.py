@@ -88,6 +88,8 @@ def test_trace_tells_the_life_of_a_message(mail):
     lines = json.loads(mail.command("trace", "--json", queue_id))
     assert {line["queue"] for line in lines} == {queue_id}
     assert {"smtpd", "deliver", "queue"} <= {line["service"] for line in lines}
+    told = [line["text"].split(": ", 1)[1].split("=")[0] for line in lines]
+    assert told == ["client", "message-id", "from", "to", "removed"]
     unknown = mail.command("trace", "nobody@far.example", check=False)
     assert unknown.returncode == 65 and "no such message" in unknown.stderr
 
