@@ -22,6 +22,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -42,6 +43,7 @@ enum {
 	WATCH_CONTROLS = 2, /* all control channels, through one epoll */
 	EVENTS = 64,
 	OTHERS = 512, /* descriptors from here on are of accounts other than one just forked */
+	LARGE_MEMORY = 64 * 1024, /* octets that malloc takes from the kernel each time */
 };
 
 /* An account that has, or recently had, a process. */
@@ -420,6 +422,18 @@ settle(struct template *t)
 	}
 }
 
+/*
+ * A child copies every page of ours that it writes to. malloc would write to many: to join small
+ * free blocks of ours, and to clear large blocks that it could have fresh from the kernel.
+ */
+static void
+keep_memory_shared(void)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE_MEMORY);
+	mallopt(M_MXFAST, 0);
+	malloc_trim(0);
+}
+
 static Err
 prepare(struct template *t)
 {
@@ -433,6 +447,7 @@ prepare(struct template *t)
 	if (t->children < 0 || t->controls < 0)
 		return fail_sys(ERR_PERM, "cannot watch the accounts' processes");
 	TRY(mailbox_prepare()); /* inherited by every account's process */
+	keep_memory_shared();
 	t->mail = start_folder(t->start, "mail");
 	t->accounts = map_new();
 	t->server = server_new(mailbox_rules);

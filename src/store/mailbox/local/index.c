@@ -239,7 +239,11 @@ index_open(struct local *l, bool *ret_new)
 		return sql_failure(l->db, "cannot open index");
 	/* what is in the WAL stays there until it is long: no sync when an account is closed */
 	sqlite3_db_config(l->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	return sql_run(l->db, "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=NORMAL");
+	/* a new WAL would have its first page synced, which nobody needs before the first promise */
+	l->fresh = *ret_new;
+	return sql_run(l->db,
+		l->fresh ? "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF"
+			 : "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=NORMAL");
 }
 
 void
@@ -444,6 +448,9 @@ index_commit(struct mailbox *m, bool durable)
 	TRY(sql_run(l->db, "COMMIT"));
 	l->opened = true;
 	files_make_moves(l);
+	if (l->fresh)
+		TRY(sql_run(l->db, "PRAGMA synchronous=NORMAL"));
+	l->fresh = false;
 	return durable ? sync_index(l) : OK;
 }
 

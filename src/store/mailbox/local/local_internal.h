@@ -78,6 +78,7 @@ struct local {
 	sqlite3 *db;
 	sqlite3_stmt *statements[LOCAL_STATEMENTS];
 	uint32_t created; /* seconds since 1970: UIDVALIDITY of the first folders */
+	bool fresh;       /* index.db is new, and nothing was committed yet */
 	bool synced;      /* index.db and its name were synced once */
 	bool made_folder; /* a folder was made on disk, and its name not yet synced */
 
