@@ -11,6 +11,7 @@ POSTHORN names the executable to test; default build/src/posthorn.
 """
 import contextlib
 import faulthandler
+import shutil
 import signal
 
 import pytest
@@ -31,6 +32,7 @@ def pytest_configure(config):
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.failed:
+        item.failed = True
         for mail in getattr(item, "posthorns", []):
             report.sections.append((f"output of {mail.dir.name}", mail.output_tail()))
             report.sections.append((f"log of {mail.dir.name}", mail.log()[-8000:]))
@@ -64,6 +66,9 @@ def make_mail(request, tmp_path):
         yield make
         for mail in request.node.posthorns:
             mail.stop()
+            # Its journal is large and of no use any more; what a failed test left is looked at.
+            if not getattr(request.node, "failed", False):
+                shutil.rmtree(mail.dir, ignore_errors=True)
 
 
 @pytest.fixture
