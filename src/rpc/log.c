@@ -179,6 +179,22 @@ put_escaped(struct buf *b, Str s)
 	}
 }
 
+int64_t
+log_put_delays(struct buf *b, const int64_t parts[4])
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < 4; i++) {
+		int64_t part = parts[i] < 0 ? 0 : parts[i];
+
+		if (i > 0)
+			buf_put_char(b, '/');
+		log_put_seconds(b, part);
+		sum += part;
+	}
+	return sum;
+}
+
 static void
 put_value(struct buf *b, enum log_field_kind kind, Str text, int64_t number)
 {

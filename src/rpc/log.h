@@ -69,6 +69,12 @@ void log_failure(enum log_level level, const char *name, Err e);
 /* Microseconds as Postfix shows delays: two digits that matter. */
 void log_put_seconds(struct buf *b, int64_t us);
 
+/*
+ * "0.04/0.01/0.03/0.54": before the queue, in it, connecting, transmitting, in microseconds (SD-132).
+ * Returns their sum; a part that a jump of the clock made negative counts as nothing.
+ */
+int64_t log_put_delays(struct buf *b, const int64_t parts[4]);
+
 /* ---- `log` itself ---- */
 
 struct log_record {

@@ -3,26 +3,6 @@
 #include "rpc/log.h"
 #include "service/deliver/internal.h"
 
-/* "0.04/0.01/0/0.54": before the queue, in it, (no connection), delivering (SD-132). */
-static int64_t
-put_delays(struct buf *b, const struct queue_job *job)
-{
-	const struct envelope *e = &job->envelope;
-	const int64_t parts[] = { e->queued.us - e->began.us, job->leased.us - e->queued.us, 0,
-		clock_wall().us - job->leased.us };
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < COUNT(parts); i++) {
-		int64_t part = parts[i] < 0 ? 0 : parts[i];
-
-		if (i > 0)
-			buf_put_char(b, '/');
-		log_put_seconds(b, part);
-		sum += part;
-	}
-	return sum;
-}
-
 static void
 log_outcome(const struct queue_job *job, const struct envelope_recipient *recipient,
 	const struct queue_outcome *o, const char *relay)
@@ -35,7 +15,10 @@ log_outcome(const struct queue_job *job, const struct envelope_recipient *recipi
 	};
 	char room[128];
 	struct buf delays = { .p = room, .cap = sizeof(room), .max = sizeof(room) };
-	int64_t sum = put_delays(&delays, job);
+	const struct envelope *e = &job->envelope;
+	int64_t sum = log_put_delays(&delays,
+		(int64_t[4]){ e->queued.us - e->began.us, job->leased.us - e->queued.us, 0,
+			clock_wall().us - job->leased.us });
 
 	log_event(LOG_LEVEL_INFO, "deliver.attempt", F_QUEUE(job->id),
 		F_ADDR("to", recipient->address), F_STR("relay", str_from(relay)),

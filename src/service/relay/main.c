@@ -52,26 +52,6 @@ struct worker {
 	unsigned refusals; /* of the queue to give jobs, in a row */
 };
 
-/* "0.04/0.01/0.03/0.54": before the queue, in it, connecting, transmitting (SD-132). */
-static int64_t
-put_delays(struct buf *b, const struct attempt *at, Time began)
-{
-	const struct envelope *e = &at->job->envelope;
-	const int64_t parts[] = { e->queued.us - e->began.us, began.us - e->queued.us,
-		at->connect_us, at->transmit_us };
-	int64_t sum = 0;
-
-	for (size_t i = 0; i < COUNT(parts); i++) {
-		int64_t part = parts[i] < 0 ? 0 : parts[i];
-
-		if (i > 0)
-			buf_put_char(b, '/');
-		log_put_seconds(b, part);
-		sum += part;
-	}
-	return sum;
-}
-
 static void
 log_result(const struct attempt *at, Time began, Str address, const struct client_result *r)
 {
@@ -81,7 +61,10 @@ log_result(const struct attempt *at, Time began, Str address, const struct clien
 		[QUEUE_FAILED] = "bounced",
 	};
 	AUTO_BUF delays = BUF_INIT(128);
-	int64_t sum = put_delays(&delays, at, began);
+	const struct envelope *e = &at->job->envelope;
+	int64_t sum = log_put_delays(&delays,
+		(int64_t[4]){ e->queued.us - e->began.us, began.us - e->queued.us,
+			at->connect_us, at->transmit_us });
 
 	log_event(LOG_LEVEL_INFO, "relay.attempt", F_QUEUE(at->job->id), F_ADDR("to", address),
 		F_STR("relay", at->remote.n > 0 ? at->remote : S("none")),
