@@ -97,6 +97,8 @@ struct queue_jobs {
 	uint64_t forget_below; /* delivery ids of older queue ids may be forgotten */
 };
 
+#define QUEUE_ANYWHERE "*"
+
 enum queue_side {
 	QUEUE_SIDE_LOCAL,
 	QUEUE_SIDE_REMOTE,
@@ -106,7 +108,8 @@ enum queue_side {
  * Takes up to `most` jobs, waiting up to timeout ms for the first. No job in time is success with
  * count 0. Everything lives in the arena.
  *
- * destination   REMOTE only: take only messages for this next hop (an open connection); else ""
+ * destination   REMOTE only: where a connection is open (a domain, or QUEUE_ANYWHERE for a smart
+ *               host): messages for it are given here first, others when nobody else waits; else ""
  */
 MUST_USE Err queue_call_pull(struct caller *c, enum queue_side side, Str destination,
 	uint32_t most, int timeout, struct arena *a, struct queue_jobs *ret);

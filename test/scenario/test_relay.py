@@ -484,6 +484,23 @@ def test_SD_035_relay_killed_in_the_middle(out, smtp_peer):
     assert "sent" in {r["status"] for r in results(mail)}
 
 
+def test_SD_035_queue_killed_while_it_is_sent(out, smtp_peer):
+    """What the relay learned meanwhile is told to the queue's successor: nothing is sent twice."""
+    hold = []
+    peer = smtp_peer(address="127.0.0.2", port=out.port,
+                     replies={".": lambda line: hold.append(line) or time.sleep(1)})
+    mail = out(exchangers((10, "mx.far.example", "127.0.0.2")), QUICK)
+    mail.submit(ANNA, ["x@far.example"], TEXT)
+    wait_until("the end of the message", lambda: hold)
+    for pid, name in mail.pids().items():
+        if name == "queue":
+            os.kill(pid, signal.SIGKILL)
+    peer.wait(1)
+    mail.wait_log(r": removed$", seconds=30)
+    time.sleep(2)
+    assert len(peer.messages) == 1
+
+
 # The same program on both sides
 
 

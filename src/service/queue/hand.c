@@ -120,12 +120,11 @@ send_sync(struct desk *d, const struct desk_parked *p)
 
 /* True when this pull was answered. */
 static bool
-serve_parked(struct desk *d, const struct desk_parked *p)
+serve_parked(struct desk *d, const struct desk_parked *p, Str destination)
 {
 	struct queue_work work[QUEUE_TAKE_MAX];
 	enum queue_way way =
 		p->pull.side == QUEUE_SIDE_LOCAL ? QUEUE_WAY_LOCAL : QUEUE_WAY_REMOTE;
-	Str destination = str_from(p->destination);
 	size_t count = 0;
 	Err e;
 
@@ -153,26 +152,39 @@ serve_parked(struct desk *d, const struct desk_parked *p)
 	return true;
 }
 
+static bool
+is_connected(const struct desk_parked *p)
+{
+	return p->destination[0] != '\0';
+}
+
 static void
-hand_out_to(struct desk *d, bool connected)
+hand_out_to(struct desk *d, bool connected, bool anything)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < d->parked_count; i++) {
-		bool is_connected = d->parked[i].destination[0] != '\0';
+		const struct desk_parked *p = &d->parked[i];
+		Str wanted = str_from(p->destination);
 
-		if (is_connected != connected || !serve_parked(d, &d->parked[i]))
+		if (anything || str_eq(wanted, S(QUEUE_ANYWHERE)))
+			wanted = S("");
+		if (is_connected(p) != connected || !serve_parked(d, p, wanted))
 			d->parked[kept++] = d->parked[i];
 	}
 	d->parked_count = kept;
 }
 
-/* First to those who have a connection to where the mail goes: they need no new one. */
+/*
+ * First to those who have a connection to where the mail goes: they need no new one. What is left
+ * when nobody is idle goes to those who only keep a connection open in case something comes.
+ */
 void
 desk_hand_out(struct desk *d)
 {
-	hand_out_to(d, true);
-	hand_out_to(d, false);
+	hand_out_to(d, true, false);
+	hand_out_to(d, false, false);
+	hand_out_to(d, true, true);
 }
 
 Moment

@@ -45,8 +45,10 @@ attempt_destination(const struct relay *relay, const struct queue_job *job, stru
 {
 	Str domain;
 
-	if (relay->has_smart)
-		return OK;
+	if (relay->has_smart) {
+		buf_put(ret, S(QUEUE_ANYWHERE));
+		return buf_check(ret);
+	}
 	TRY(domain_of(job->envelope.recipients[0].address, &domain));
 	TRY(address_domain_put_key(ret, domain));
 	return buf_check(ret);

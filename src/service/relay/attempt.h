@@ -37,7 +37,7 @@ struct attempt_connection {
 	struct client *client; /* NULL: none */
 	struct client_target target;
 	char host[ATTEMPT_KEY_MAX], address[CONN_PEER_MAX]; /* target points here */
-	char destination[ATTEMPT_KEY_MAX]; /* key of the domain; "" for the smart host */
+	char destination[ATTEMPT_KEY_MAX];                  /* as attempt_destination says */
 };
 
 struct attempt {
@@ -57,7 +57,7 @@ struct attempt {
 /* ERR_LIMIT   the arena is full: give the job back */
 MUST_USE Err attempt_run(struct attempt *at);
 
-/* The domain that the job is for, as one compares them; "" with a smart host. */
+/* The domain that the job is for, as one compares them; QUEUE_ANYWHERE with a smart host. */
 MUST_USE Err attempt_destination(const struct relay *relay, const struct queue_job *job,
 	struct buf *ret);
 

@@ -18,12 +18,14 @@
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <time.h>
 
 enum {
-	WORKERS = 20,          /* connections at one time */
+	WORKERS_MAX = 100,     /* connections at one time */
+	WORKERS_IDLE = 2,      /* that stay to wait for jobs */
 	PULL_WAIT = 60 * 1000, /* ms for any job */
 	REUSE_WAIT = 1000,     /* ms for another job to where a connection is open */
 	REUSE_MAX = 100,       /* messages on one connection */
@@ -35,12 +37,19 @@ enum {
 	SMART_PORT = 587,
 };
 
-/* What all workers share; only the last two ever change. */
+/* What all workers share; only the atomic ones and what the lock guards ever change. */
 struct workshop {
 	struct relay relay;
 	struct peer *queue, *resolver;
-	atomic_uint conversing;
+	struct thread_pool *pool;
+	atomic_int idle; /* workers that wait for a job without a connection */
+	atomic_int conversing;
 	atomic_bool queue_away; /* said in the log */
+	pthread_mutex_t lock;
+	struct part {
+		uint64_t id;     /* 0: none */
+		uint32_t number; /* of its first recipient */
+	} parts[WORKERS_MAX];    /* being sent; guarded by lock */
 };
 
 struct worker {
@@ -149,6 +158,39 @@ aim_connection(struct worker *w, const struct queue_job *job)
 		c->destination[0] = '\0';
 }
 
+/*
+ * A queue that was restarted does not know what is being sent and gives it out again; nobody shall
+ * get it twice for that. False when another worker has it.
+ */
+static bool
+take_part(struct workshop *shop, struct part part, struct part **ret)
+{
+	struct part *room = NULL;
+	bool taken = false;
+
+	pthread_mutex_lock(&shop->lock);
+	for (size_t i = 0; i < WORKERS_MAX; i++) {
+		struct part *p = &shop->parts[i];
+
+		if (p->id == 0 && room == NULL)
+			room = p;
+		taken |= p->id == part.id && p->number == part.number;
+	}
+	if (!taken && room != NULL)
+		*room = part;
+	pthread_mutex_unlock(&shop->lock);
+	*ret = room;
+	return !taken && room != NULL;
+}
+
+static void
+leave_part(struct workshop *shop, struct part *part)
+{
+	pthread_mutex_lock(&shop->lock);
+	*part = (struct part){ 0 };
+	pthread_mutex_unlock(&shop->lock);
+}
+
 static void
 do_job(struct worker *w, const struct queue_job *job)
 {
@@ -160,8 +202,6 @@ do_job(struct worker *w, const struct queue_job *job)
 	Time began = clock_wall();
 
 	arena_reset(w->arena);
-	if (job->envelope.recipient_count == 0)
-		return;
 	aim_connection(w, job);
 	if (w->connection.client == NULL)
 		w->sent = 0;
@@ -173,32 +213,93 @@ do_job(struct worker *w, const struct queue_job *job)
 	report_results(w, &at, began);
 }
 
+/* At WORKERS_MAX nobody comes: one of them will be free again. */
 static void
+call_worker(struct workshop *shop)
+{
+	Err e = thread_pool_run(shop->pool, shop);
+
+	(void)e;
+}
+
+static void
+do_jobs(struct worker *w, struct queue_jobs *jobs)
+{
+	atomic_fetch_add(&w->shop->conversing, 1);
+	for (size_t i = 0; i < jobs->count; i++) {
+		const struct queue_job *job = &jobs->jobs[i];
+		struct part part = { job->id, 0 }, *taken;
+
+		if (job->envelope.recipient_count == 0)
+			continue;
+		part.number = job->envelope.recipients[0].number;
+		if (!take_part(w->shop, part, &taken)) {
+			report_returned(w, job);
+			continue;
+		}
+		do_job(w, job);
+		leave_part(w->shop, taken);
+	}
+	atomic_fetch_sub(&w->shop->conversing, 1);
+	queue_jobs_done(jobs);
+}
+
+static Err
+pull(struct worker *w, struct queue_jobs *ret)
+{
+	return queue_call_pull(w->queue, QUEUE_SIDE_REMOTE, S(""), 1, PULL_WAIT, w->jobs_arena,
+		ret);
+}
+
+static Err
+pull_for_connection(struct worker *w, struct queue_jobs *ret)
+{
+	return queue_call_pull(w->queue, QUEUE_SIDE_REMOTE, str_from(w->connection.destination),
+		1, REUSE_WAIT, w->jobs_arena, ret);
+}
+
+/* Waits for a job. The last idle worker that gets one calls another, who waits for the next. */
+static Err
+wait_for_jobs(struct worker *w, struct queue_jobs *ret)
+{
+	Err e;
+
+	if (w->connection.client != NULL) {
+		e = pull_for_connection(w, ret);
+	} else {
+		atomic_fetch_add(&w->shop->idle, 1);
+		e = pull(w, ret);
+		if (atomic_fetch_sub(&w->shop->idle, 1) == 1 && !failed(e) && ret->count > 0)
+			call_worker(w->shop);
+	}
+	if (failed(e) || ret->count == 0)
+		attempt_connection_close(&w->connection, true);
+	return e;
+}
+
+/* False when this worker is not needed any more. */
+static bool
 turn(struct worker *w)
 {
-	bool open = w->connection.client != NULL;
+	bool connected = w->connection.client != NULL;
 	struct queue_jobs jobs;
 	Err e;
 
 	arena_reset(w->jobs_arena);
-	e = queue_call_pull(w->queue, QUEUE_SIDE_REMOTE,
-		open ? str_from(w->connection.destination) : S(""), 1,
-		open ? REUSE_WAIT : PULL_WAIT, w->jobs_arena, &jobs);
-	if (failed(e) || jobs.count == 0)
-		attempt_connection_close(&w->connection, true);
+	e = wait_for_jobs(w, &jobs);
 	if (failed(e)) {
 		if (!atomic_exchange(&w->shop->queue_away, true))
 			log_failure(LOG_LEVEL_WARNING, "relay.idle", e);
 		nap(w->refusals++);
-		return;
+		return true;
 	}
 	w->refusals = 0;
 	atomic_store(&w->shop->queue_away, false);
-	atomic_fetch_add(&w->shop->conversing, 1);
-	for (size_t i = 0; i < jobs.count; i++)
-		do_job(w, &jobs.jobs[i]);
-	atomic_fetch_sub(&w->shop->conversing, 1);
-	queue_jobs_done(&jobs);
+	if (jobs.count > 0) {
+		do_jobs(w, &jobs);
+		return true;
+	}
+	return connected || atomic_load(&w->shop->idle) < WORKERS_IDLE;
 }
 
 static void
@@ -211,7 +312,8 @@ work(void *arg)
 	w.jobs_arena = arena_new(JOBS_MEMORY_MAX);
 	w.arena = arena_new(ATTEMPT_MEMORY_MAX);
 	while (!atomic_load(&w.shop->relay.stopping))
-		turn(&w);
+		if (!turn(&w))
+			break;
 	attempt_connection_close(&w.connection, true);
 	arena_free(w.arena);
 	arena_free(w.jobs_arena);
@@ -300,10 +402,10 @@ void
 relay_serve(struct start *start)
 {
 	static struct workshop shop; /* lives as long as the process; its threads hold it */
-	struct thread_pool *pool;
 	const char *name;
 	Err e;
 
+	pthread_mutex_init(&shop.lock, NULL);
 	start_settings(start, settings_relay_table, &shop.relay.settings);
 	shop.queue = start_ask(start, SERVICE_QUEUE, 0);
 	shop.resolver = start_ask(start, SERVICE_RESOLVER, 0);
@@ -313,12 +415,9 @@ relay_serve(struct start *start)
 		exit(EX_CONFIG);
 	}
 	start_walls(start);
-	pool = thread_pool_new(WORKERS, THREAD_STACK_LARGE, work, "relay");
-	for (size_t i = 0; i < WORKERS; i++) {
-		e = thread_pool_run(pool, &shop);
-		if (failed(e))
-			log_failure(LOG_LEVEL_ERROR, "relay.thread", e);
-	}
+	shop.pool = thread_pool_new(WORKERS_MAX, THREAD_STACK_LARGE, work, "relay");
+	for (size_t i = 0; i < WORKERS_IDLE; i++)
+		call_worker(&shop);
 	start_ready(start);
 	while (start_accept_wait(start, &name) >= 0)
 		;
