@@ -54,7 +54,7 @@ struct talk {
 
 	bool receiving; /* message is open */
 	struct smtpd_message message;
-	struct smtpd_trace trace;
+	struct smtpd_terms terms;
 	struct buf id; /* of the message, for its Received line */
 };
 
@@ -425,26 +425,29 @@ static void
 begin_message(struct talk *t, bool dots)
 {
 	struct smtpd *d = t->smtpd;
-	struct mime_received *r = &t->trace.received;
 
 	buf_reset(&t->id);
 	buf_put(&t->id, t->who.session);
 	buf_put_char(&t->id, '.');
 	buf_put_u64(&t->id, ++t->transactions);
-	*r = (struct mime_received){
-		.helo = buf_view(&t->helo),
-		.peer_name = t->name,
-		.peer = t->address,
-		.tls = buf_view(&t->tls),
-		.by = d->smtp.hostname,
-		.with = smtp_session_with(&t->session),
-		.id = buf_view(&t->id),
-		.recipient = t->recipient_count == 1 ? t->recipients[0].address : S(""),
-		.when = { .when = clock_wall() },
+	t->terms = (struct smtpd_terms){
+		.received = {
+			.helo = buf_view(&t->helo),
+			.peer_name = t->name,
+			.peer = t->address,
+			.tls = buf_view(&t->tls),
+			.by = d->smtp.hostname,
+			.with = smtp_session_with(&t->session),
+			.id = buf_view(&t->id),
+			.recipient = t->recipient_count == 1 ? t->recipients[0].address : S(""),
+			.when = { .when = clock_wall() },
+		},
+		.submission = d->smtp.submission,
+		.bare = d->bare,
+		.size_max = d->smtp.message_max,
+		.queue = t->asker->queue,
 	};
-	t->trace.submission = d->smtp.submission;
-	smtpd_message_begin(&t->message, dots, d->bare, d->smtp.message_max,
-		t->session.size_said, &t->trace, t->asker->queue);
+	smtpd_message_begin(&t->message, &t->terms, dots, t->session.size_said);
 	t->receiving = true;
 }
 

@@ -12,22 +12,20 @@ enum {
 };
 
 void
-smtpd_message_begin(struct smtpd_message *m, bool dots, enum smtp_bare bare, uint64_t size_max,
-	uint64_t size, const struct smtpd_trace *trace, struct caller *queue)
+smtpd_message_begin(struct smtpd_message *m, const struct smtpd_terms *terms, bool dots,
+	uint64_t announced)
 {
-	size_t expected = size < QUEUE_INLINE_MAX ? (size_t)size : QUEUE_INLINE_MAX;
-
 	*m = (struct smtpd_message){
-		.announced = size,
-		.trace = trace,
-		.queue = queue,
+		.terms = terms,
+		.announced = announced,
 		.text = BUF_INIT(PIECE_MAX),
 		.memfd = -1,
 		.id = BUF_INIT(SMTPD_MESSAGE_ID_MAX),
 	};
-	smtp_data_init(&m->data, dots, bare, size_max);
-	if (expected > 0)
-		buf_room(&m->text, expected);
+	smtp_data_init(&m->data, dots, terms->bare, terms->size_max);
+	if (announced > 0)
+		buf_room(&m->text,
+			announced < QUEUE_INLINE_MAX ? (size_t)announced : QUEUE_INLINE_MAX);
 }
 
 static void
@@ -46,7 +44,7 @@ static bool
 drop_field(const struct smtpd_message *m, Str name)
 {
 	return str_eq_icase(name, S("Return-Path")) ||
-	       (m->trace->submission && str_eq_icase(name, S("Bcc")));
+	       (m->terms->submission && str_eq_icase(name, S("Bcc")));
 }
 
 struct seen {
@@ -84,7 +82,7 @@ look_at(struct smtpd_message *m, struct seen *seen)
 static void
 add_missing(struct smtpd_message *m, const struct seen *seen, struct buf *out)
 {
-	const struct mime_received *r = &m->trace->received;
+	const struct mime_received *r = &m->terms->received;
 
 	if (!seen->date)
 		mime_trace_write_date(out, &r->when);
@@ -124,8 +122,8 @@ begin_text(struct smtpd_message *m)
 	look_at(m, &seen);
 	m->looping = seen.hops >= SMTPD_HOPS_MAX;
 	buf_room(&whole, m->text.n + ADDED_MAX / 8);
-	mime_trace_write_received(&whole, &m->trace->received);
-	if (m->trace->submission)
+	mime_trace_write_received(&whole, &m->terms->received);
+	if (m->terms->submission)
 		add_missing(m, &seen, &whole);
 	if (seen.no_header)
 		buf_put_char(&whole, '\n');
@@ -154,7 +152,7 @@ ask_room(struct smtpd_message *m, uint64_t size)
 	if (all > most)
 		all = most;
 	m->no_room = true;
-	TRY(queue_call_room(m->queue, all - m->room));
+	TRY(queue_call_room(m->terms->queue, all - m->room));
 	m->no_room = false;
 	m->room = all;
 	return OK;
@@ -215,7 +213,7 @@ void
 smtpd_message_done(struct smtpd_message *m, bool taken)
 {
 	if (!taken && m->room > 0)
-		queue_tell_room_unused(m->queue, m->room);
+		queue_tell_room_unused(m->terms->queue, m->room);
 	fd_drop(&m->memfd);
 	buf_done(&m->text);
 	buf_done(&m->id);

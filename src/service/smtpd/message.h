@@ -15,16 +15,18 @@ enum {
 	SMTPD_MESSAGE_ID_MAX = 512, /* octets of a Message-ID that are logged */
 };
 
-/* What our lines say; lives as long as the message is read. */
-struct smtpd_trace {
-	struct mime_received received;
+/* How a message is taken; lives as long as it is read. */
+struct smtpd_terms {
+	struct mime_received received; /* what our Received line says */
 	bool submission; /* RFC 6409, 8: add Date, Message-ID and To, take Bcc out */
+	enum smtp_bare bare;
+	uint64_t size_max; /* octets */
+	struct caller *queue;
 };
 
 struct smtpd_message {
 	struct smtp_data data;
-	const struct smtpd_trace *trace;
-	struct caller *queue;
+	const struct smtpd_terms *terms;
 	uint64_t announced; /* octets by MAIL's SIZE, or 0; no more than the limit */
 	struct buf text;    /* not stored yet */
 	bool begun;         /* the header was seen to; our lines stand before it */
@@ -37,10 +39,12 @@ struct smtpd_message {
 	struct buf id;      /* Message-ID with its brackets, for the log */
 };
 
-/* size: what MAIL announced, or 0. The trace and the caller are borrowed. */
-void smtpd_message_begin(struct smtpd_message *m, bool dots, enum smtp_bare bare,
-	uint64_t size_max, uint64_t size, const struct smtpd_trace *trace,
-	struct caller *queue);
+/*
+ * dots       DATA; else BDAT
+ * announced  octets that MAIL's SIZE said, or 0
+ */
+void smtpd_message_begin(struct smtpd_message *m, const struct smtpd_terms *terms, bool dots,
+	uint64_t announced);
 
 /* Takes what is in *in; true when DATA has come to its end. Failures wait for the end. */
 bool smtpd_message_read(struct smtpd_message *m, struct cursor *in);

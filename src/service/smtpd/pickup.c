@@ -63,7 +63,7 @@ struct pickup {
 	struct envelope envelope;
 	size_t room; /* for recipients */
 	struct buf id;
-	struct smtpd_trace trace;
+	struct smtpd_terms terms;
 	struct smtpd_message message;
 };
 
@@ -202,7 +202,7 @@ begin_message(struct pickup *p)
 	smtpd_put_session_id(&p->id);
 	p->envelope.session = buf_view(&p->id);
 	p->envelope.began = clock_wall();
-	p->trace = (struct smtpd_trace){
+	p->terms = (struct smtpd_terms){
 		.received = {
 			.by = d->smtp.hostname,
 			.id = buf_view(&p->id),
@@ -210,9 +210,11 @@ begin_message(struct pickup *p)
 			.when = { .when = p->envelope.began },
 		},
 		.submission = true,
+		.bare = d->bare,
+		.size_max = d->smtp.message_max,
+		.queue = p->asker->queue,
 	};
-	smtpd_message_begin(&p->message, true, d->bare, d->smtp.message_max, 0, &p->trace,
-		p->asker->queue);
+	smtpd_message_begin(&p->message, &p->terms, true, 0);
 }
 
 static Err

@@ -17,8 +17,8 @@ struct smtpd_drop {
 	Str file;  /* its name, for the answer */
 };
 
-/* Sends it, answers master, frees the drop. For a thread of its own. */
-void smtpd_pickup(void *drop);
+/* Sends what a struct smtpd_drop holds, answers master, frees it. For a thread of its own. */
+void smtpd_pickup(void *arg);
 
 /* A copy that owns its Strs and the fd. */
 struct smtpd_drop *smtpd_drop_new(struct smtpd *d, int master, const struct start_message *m,
