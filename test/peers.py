@@ -1,5 +1,6 @@
 """Other servers for the tests: an SMTP server that does as it is told, and NSD for its names."""
 import pathlib
+import random
 import select
 import socket
 import ssl
@@ -10,16 +11,20 @@ import time
 from server import SLOWER
 
 
-def free_port(address="127.0.0.1"):
-    """A port free for both TCP and UDP on an address of the loopback network."""
+def free_port():
+    """
+    A port free for TCP and UDP on all addresses: below those that the kernel gives to connections and
+    that server.PortBase uses, so that it stays free until it is used.
+    """
     while True:
+        port = random.randrange(2000, 9900)
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind((address, 0))
             try:
-                udp.bind(tcp.getsockname())
+                for s in (tcp, udp):
+                    s.bind(("0.0.0.0", port))
             except OSError:
                 continue
-            return tcp.getsockname()[1]
+            return port
 
 
 class SmtpPeer:
@@ -165,7 +170,7 @@ class Nsd:
     def __init__(self, folder, zones, port=0, address="127.0.0.1"):
         self.dir = pathlib.Path(folder)
         self.dir.mkdir(parents=True, exist_ok=True)
-        self.address = (address, port or free_port(address))
+        self.address = (address, port or free_port())
         conf = [
             "server:", f"  ip-address: {address}@{self.address[1]}", '  username: ""',
             '  chroot: ""', f"  zonesdir: {self.dir}", f"  pidfile: {self.dir}/nsd.pid",
