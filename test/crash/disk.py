@@ -4,7 +4,6 @@ import os
 import pathlib
 import shutil
 import subprocess
-import time
 
 import server
 
@@ -46,12 +45,8 @@ def mounted(file, folder, options="rw"):
         try:
             yield folder
         finally:
-            for _ in range(50):
-                if subprocess.run(["umount", folder], capture_output=True, check=False).returncode == 0:
-                    break
-                time.sleep(0.1)
-            else:
-                run("umount", "-l", folder)
+            server.wait_until(f"{folder} to be unmounted", lambda: subprocess.run(
+                ["umount", folder], capture_output=True, check=False).returncode == 0, seconds=20)
     finally:
         run("losetup", "-d", device)
 

@@ -122,6 +122,11 @@ struct mailbox_driver {
 		const struct mailbox_message *message);
 	Err (*copy)(struct mailbox *m, const struct folder *from, uint32_t uid,
 		struct folder *to, const struct mailbox_message *copy);
+	/*
+	 * Before the commit of copies: their bytes and their names in that folder are synced. With a
+	 * move, the commit is what takes the old name away.
+	 */
+	Err (*secure)(struct mailbox *m, const struct folder *to);
 	Err (*remove)(struct mailbox *m, struct folder *f, uint32_t uid, uint64_t modseq);
 	/*
 	 * After a durable commit, without the lock: names added to that folder are synced (0: none),

@@ -390,6 +390,8 @@ transfer(struct mailbox *m, struct folder *f, const uint32_t *uids, size_t count
 			TRY(m->driver->remove(m, f, from[batch->count], modseq));
 		batch->count++;
 	}
+	if (batch->count > 0)
+		TRY(m->driver->secure(m, g));
 	for (size_t i = 0; i < batch->count; i++) {
 		if (move)
 			model_removed(m, f, from[i], modseq);
@@ -428,7 +430,7 @@ copy_or_move(struct mailbox *m, uint32_t folder, const uint32_t *uids, size_t co
 	copied.count = batch.count;
 	batch_done(&batch);
 	TRY(e);
-	TRY(m->driver->settle(m, to));
+	TRY(m->driver->settle(m, 0));
 	*ret = copied;
 	return OK;
 }

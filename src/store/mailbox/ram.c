@@ -226,6 +226,14 @@ ram_remove(struct mailbox *m, struct folder *f, uint32_t uid, uint64_t modseq)
 }
 
 static Err
+ram_secure(struct mailbox *m, const struct folder *to)
+{
+	(void)m;
+	(void)to;
+	return OK;
+}
+
+static Err
 ram_settle(struct mailbox *m, uint32_t folder)
 {
 	(void)m;
@@ -388,6 +396,7 @@ static const struct mailbox_driver ram_driver = {
 	.change = ram_change,
 	.copy = ram_copy,
 	.remove = ram_remove,
+	.secure = ram_secure,
 	.settle = ram_settle,
 	.fetch = ram_fetch,
 	.open_bytes = ram_open_bytes,

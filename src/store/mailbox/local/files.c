@@ -121,7 +121,7 @@ files_split_name(Str name, Str *ret_base, Str *ret_info)
  * tells which delivery it is of; anything else after the moment and a counter.
  */
 void
-files_new_name(struct local *l, struct arrival *a)
+files_new_name(struct local *l, struct arrival *a, bool copy)
 {
 	if (a->queue_id != 0) {
 		snprintf(a->name, sizeof(a->name),
@@ -130,10 +130,19 @@ files_new_name(struct local *l, struct arrival *a)
 		return;
 	}
 	snprintf(a->name, sizeof(a->name),
-		"%" PRId64 ".M%" PRId64 "P%dN%u.%.80s,S=%zu,W=%" PRIu32,
-		time_seconds(clock_wall()), clock_wall().us % 1000000, (int)getpid(),
-		__atomic_add_fetch(&l->serial, 1, __ATOMIC_RELAXED), l->m.host, a->bytes.n,
-		a->size);
+		"%" PRId64 ".%c%" PRId64 "P%dN%u.%.80s,S=%zu,W=%" PRIu32,
+		time_seconds(clock_wall()), copy ? 'C' : 'M', clock_wall().us % 1000000,
+		(int)getpid(), __atomic_add_fetch(&l->serial, 1, __ATOMIC_RELAXED), l->m.host,
+		a->bytes.n, a->size);
+}
+
+bool
+files_is_copy(Str base)
+{
+	struct cursor c = cursor_of(base);
+
+	cursor_until(&c, '.');
+	return cursor_take_str(&c, S(".C")) && char_is_digit(cursor_peek(&c));
 }
 
 bool

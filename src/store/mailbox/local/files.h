@@ -28,8 +28,10 @@ enum {
 /* Base name and flags of a file's name. */
 void files_split_name(Str name, Str *ret_base, Str *ret_info);
 
-/* A name for a message that was not there before. */
-void files_new_name(struct local *l, struct arrival *a);
+/* A name for a message that was not there before, or for another link to one that was. */
+void files_new_name(struct local *l, struct arrival *a, bool copy);
+/* True when it was made for a copy. */
+bool files_is_copy(Str base);
 /* The size that a name tells (",S="); false when it tells none. */
 bool files_size_of(Str base, uint64_t *ret);
 /* The delivery id that a name tells (".Q<id>R<n>."); false when it tells none. */

@@ -8,7 +8,8 @@
  *               that its replay adds nothing.
  *   removing    the row goes and its file's name is kept in `expunged`, then the file goes. A crash
  *               between leaves a file that is known to be gone: it is removed when it is seen.
- *   moving      is a hard link under a new name, then both of the above in one commit.
+ *   moving      is a hard link under a new name, synced with its bytes, then both of the above in
+ *               one commit: the old name must not be known to be gone before the new one is there.
  *
  * What the queue answers for (deliveries) is not synced: replays by id put right what a power cut
  * took, file by file (local_repair). What a client is told is synced: file, then WAL, then folder.
@@ -64,7 +65,7 @@ local_prepare(struct mailbox *m, struct arrival *a, bool durable)
 	char path[LOCAL_PATH_MAX];
 	AUTO_FD fd = -1;
 
-	files_new_name(l, a);
+	files_new_name(l, a, false);
 	TRY(files_path(S("INBOX"), "tmp", a->name, NULL, path));
 	TRY(create_file(l, path, &fd));
 	snprintf(a->where, sizeof(a->where), "%s", path);
@@ -153,6 +154,16 @@ link_file(struct local *l, const struct folder *to, const char *old, const char 
 	return file_link(l->folder, old, l->folder, path);
 }
 
+/* A delivery of the last seconds may not be on disk yet; from now on the queue will not bring it again. */
+static Err
+sync_bytes(struct local *l, const char *path)
+{
+	AUTO_FD fd = -1;
+
+	TRY(file_open_read(l->folder, path, &fd));
+	return file_sync(fd);
+}
+
 static Err
 local_copy(struct mailbox *m, const struct folder *from, uint32_t uid, struct folder *to,
 	const struct mailbox_message *copy)
@@ -166,13 +177,14 @@ local_copy(struct mailbox *m, const struct folder *from, uint32_t uid, struct fo
 	TRY(index_get_file(l, local_key(from, uid), &file));
 	TRY(find_file(l, from, &file, old));
 	name.bytes.n = file.stored; /* only its size goes into the name */
-	files_new_name(l, &name);
+	files_new_name(l, &name, true);
 	snprintf(file.name, sizeof(file.name), "%s", name.name);
 	files_write_info(copy->flags, file.info, file.info);
 	file.in_new = false;
 	TRY(files_path(to->name, "cur", file.name, file.info, path));
 	TRY(link_file(l, to, old, path));
 	files_leave(l, path, true);
+	TRY(sync_bytes(l, path));
 	notice_ours(l, to, false, quiet);
 	return index_copy(l, from, uid, to, copy, &file);
 }
@@ -220,6 +232,12 @@ sync_folder(struct local *l, Str name)
 		e = OK; /* no message has ever come here: those that were to be moved are gone */
 	TRY(e);
 	return l->made_folder ? sync_parents(l) : OK;
+}
+
+static Err
+local_secure(struct mailbox *m, const struct folder *to)
+{
+	return sync_folder(local_of(m), to->name);
 }
 
 static Err
@@ -501,6 +519,7 @@ static const struct mailbox_driver local_driver = {
 	.change = local_change,
 	.copy = local_copy,
 	.remove = local_remove,
+	.secure = local_secure,
 	.settle = local_settle,
 	.fetch = index_fetch,
 	.open_bytes = local_open_bytes,

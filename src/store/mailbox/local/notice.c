@@ -231,6 +231,31 @@ adopt_delivery(struct scan *s, Str base, uint32_t uid)
 }
 
 static Err
+remove_file(struct scan *s, const struct found *file)
+{
+	char name[LOCAL_NAME_MAX + 1], path[LOCAL_PATH_MAX];
+
+	TRY(str_c(file->name, name, sizeof(name)));
+	TRY(files_path(s->f->name, file->in_new ? "new" : "cur", name, NULL, path));
+	return file_remove(s->l->folder, path);
+}
+
+/*
+ * A file torn by a power cut. That of a delivery goes: its row is not there, so it was never synced,
+ * so the queue still has it and brings it again.
+ */
+static Err
+leave_torn(struct scan *s, const struct found *file, Str base)
+{
+	uint64_t queue_id;
+	uint32_t recipient;
+
+	return s->l->unclean && files_delivery_of(base, &queue_id, &recipient)
+		       ? remove_file(s, file)
+		       : OK;
+}
+
+static Err
 adopt_arrival(struct scan *s, const struct found *file, struct arrival *a)
 {
 	struct mailbox_message message;
@@ -242,9 +267,8 @@ adopt_arrival(struct scan *s, const struct found *file, struct arrival *a)
 	TRY(str_c(base, a->name, sizeof(a->name)));
 	TRY(str_c(info, kept, sizeof(kept)));
 	TRY(map_file(s, file, a));
-	/* torn by a power cut: the queue still has it, and its replay puts it right */
 	if (files_size_of(base, &size) && size != a->bytes.n)
-		return OK;
+		return leave_torn(s, file, base);
 	a->raw = str_find_str(a->bytes, S("\r\n")) != STR_NONE;
 	a->flags = file->in_new ? 0 : files_flags_of(info);
 	TRY(arrival_parse(a, false));
@@ -306,14 +330,18 @@ compare_name(struct scan *s, struct known *k, const struct found *file, Str info
 	return index_set_info(s->l, k->key, file->in_new, letters);
 }
 
-static Err
-remove_file(struct scan *s, const struct found *file)
+/* A copy, or a move, whose commit did not come about: nobody was told of it, and the original is there. */
+static bool
+is_half_made(struct scan *s, const struct found *file, Str base)
 {
 	char name[LOCAL_NAME_MAX + 1], path[LOCAL_PATH_MAX];
+	struct stat st;
 
-	TRY(str_c(file->name, name, sizeof(name)));
-	TRY(files_path(s->f->name, file->in_new ? "new" : "cur", name, NULL, path));
-	return file_remove(s->l->folder, path);
+	return s->l->unclean && files_is_copy(base) &&
+	       !failed(str_c(file->name, name, sizeof(name))) &&
+	       !failed(files_path(s->f->name, file->in_new ? "new" : "cur", name, NULL,
+		       path)) &&
+	       fstatat(s->l->folder, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_nlink > 1;
 }
 
 static Err
@@ -326,7 +354,7 @@ compare_file(struct scan *s, const struct found *file)
 	k = str_map_get(s->known, base);
 	if (k != NULL)
 		return compare_name(s, k, file, info);
-	if (str_map_get(s->gone, base) != NULL)
+	if (str_map_get(s->gone, base) != NULL || is_half_made(s, file, base))
 		return remove_file(s, file);
 	return adopt(s, file);
 }
