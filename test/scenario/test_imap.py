@@ -196,6 +196,23 @@ def test_large_messages_pass_through_whole(mail):
         assert body(client, 1, f"BODY.PEEK[]<{at}.70000>") == message[at:at + 70000]
 
 
+def test_a_large_part_comes_in_pieces(mail):
+    part = b"".join(b"%06d%s\r\n" % (n, b"A" * 64) for n in range(20000))
+    message = b"\r\n".join([
+        b"Mime-Version: 1.0", b"Content-Type: multipart/mixed; boundary=x", b"", b"--x", b"", b"text", b"--x",
+        b"Content-Type: image/png", b"", part, b"--x--", b""])
+    client = mail.reader(ANNA)
+    assert client.append("INBOX", None, None, message)[0] == "OK"
+    client.select("INBOX")
+    size = 70001
+    starts = list(range(0, len(part), size))
+    for order in (starts, starts[::-1], starts[::3] + starts[1::3] + starts[2::3]):
+        pieces = {at: body(client, 1, f"BODY.PEEK[2]<{at}.{size}>") for at in order}
+        assert b"".join(pieces[at] for at in starts) == part
+        assert body(client, 1, "BODY.PEEK[1]") == b"text"
+    assert client.fetch("1", f"(BODY.PEEK[2]<{len(part)}.10>)")[1][0] == b'1 (BODY[2]<%d> "")' % len(part)
+
+
 def test_news_reaches_an_idling_client_quickly(mail, raw):
     client = raw(folder="INBOX")
     client.idle()

@@ -209,56 +209,122 @@ write_slice(struct session_body *b, const struct imap_fetch_item *item, Str slic
 	return OK;
 }
 
-/* Counts LFs from `at` to the end. */
-static Err
-count_lines(struct session_body *b, uint64_t at, char *block, uint64_t *ret)
+/* Octets of the message as kept that make up a value. */
+struct range {
+	uint64_t at, size;
+};
+
+static size_t
+block_at(const struct range *r, uint64_t at)
 {
-	uint64_t lines = 0;
+	uint64_t left = r->at + r->size - at;
 
-	while (at < b->bytes.size) {
-		size_t n = b->bytes.size - at > BLOCK ? BLOCK : (size_t)(b->bytes.size - at);
+	return left > BLOCK ? BLOCK : (size_t)left;
+}
 
+/* The size of a range as sent. */
+static Err
+measure(struct session_body *b, const struct range *r, char *block, uint64_t *ret)
+{
+	uint64_t size = r->size, at = r->at;
+	size_t n;
+
+	for (; !b->bytes.raw && (n = block_at(r, at)) > 0; at += n) {
 		TRY(read_at(b, at, block, n));
-		lines += str_count((Str){ block, n }, '\n');
-		at += n;
+		size += str_count((Str){ block, n }, '\n');
 	}
-	*ret = lines;
+	*ret = size;
 	return OK;
 }
 
-/* From `at` to the end of a message that is too large to be held. */
+/*
+ * What was found out about a large value that is fetched piece by piece: where it lies, and how
+ * far the last piece came. Without it each piece would read the message from its beginning.
+ */
+static bool
+resumes(const struct session_body *b, const struct imap_fetch_item *item)
+{
+	const struct session_resume *r = &b->s->resume;
+
+	return item->partial && r->uid == b->uid && r->folder == b->s->view->folder &&
+	       str_eq(cursor_until(&(struct cursor){ .rest = item->name }, '<'),
+		       (Str){ r->name, r->name_n });
+}
+
+static void
+remember(struct session_body *b, const struct imap_fetch_item *item, const struct range *range,
+	uint64_t size)
+{
+	struct session_resume *r = &b->s->resume;
+	Str name = cursor_until(&(struct cursor){ .rest = item->name }, '<');
+
+	*r = (struct session_resume){ 0 };
+	if (!item->partial || name.n > sizeof(r->name))
+		return;
+	memcpy(r->name, name.p, name.n);
+	r->name_n = name.n;
+	r->uid = b->uid;
+	r->folder = b->s->view->folder;
+	r->at = range->at;
+	r->size = range->size;
+	r->sent_size = size;
+	r->block_at = range->at;
+}
+
+/* A value that is too large to be held. */
 static Err
-write_stream(struct session_body *b, const struct imap_fetch_item *item, uint64_t at)
+write_stream(struct session_body *b, const struct imap_fetch_item *item,
+	const struct range *range)
 {
 	AUTO_BUF space = BUF_INIT(BLOCK);
 	char *block = buf_room(&space, BLOCK);
-	uint64_t lines = 0;
+	struct session_resume *r = &b->s->resume;
+	uint64_t size, at = range->at, passed = 0;
 	struct window w;
 
 	if (block == NULL)
 		return fail(ERR_TEMP, "no memory for a message");
-	if (!b->bytes.raw)
-		TRY(count_lines(b, at, block, &lines));
-	open_literal(b->s, item, b->bytes.size - at + lines, &w);
+	if (!resumes(b, item)) {
+		TRY(measure(b, range, block, &size));
+		remember(b, item, range, size);
+	} else {
+		size = r->sent_size;
+	}
+	open_literal(b->s, item, size, &w);
+	if (resumes(b, item) && w.skip >= r->block_skips) {
+		at = r->block_at;
+		passed = r->block_skips;
+		w.skip -= passed;
+	}
 	while (w.left > 0) {
-		size_t n = b->bytes.size - at > BLOCK ? BLOCK : (size_t)(b->bytes.size - at);
+		size_t n = block_at(range, at);
+		uint64_t before = w.left + w.skip;
 
 		/* Too late to say NO: the client waits for these octets. */
 		if (n == 0 || failed(read_at(b, at, block, n)))
 			return fail(ERR_GONE, "message became shorter while it was sent");
+		if (resumes(b, item)) {
+			r->block_at = at;
+			r->block_skips = passed;
+		}
 		TRY(send_block(b->s, (Str){ block, n }, b->bytes.raw, &w));
+		passed += before - (w.left + w.skip);
 		at += n;
 	}
 	return OK;
 }
 
 static Err
-write_from(struct session_body *b, const struct imap_fetch_item *item, uint64_t at)
+write_range(struct session_body *b, const struct imap_fetch_item *item,
+	const struct range *range)
 {
-	if (!b->whole && b->bytes.size > WHOLE_MAX)
-		return write_stream(b, item, at);
-	TRY(load(b, UINT64_MAX));
-	return write_slice(b, item, str_from_at(buf_view(&b->data), (size_t)at));
+	if (range->at + range->size > b->data.n) {
+		if (b->bytes.size > WHOLE_MAX)
+			return write_stream(b, item, range);
+		TRY(load(b, UINT64_MAX));
+	}
+	return write_slice(b, item,
+		str_part(buf_view(&b->data), (size_t)range->at, (size_t)range->size));
 }
 
 static bool
@@ -272,8 +338,10 @@ is_listed(const struct imap_strings *names, Str name)
 
 /* HEADER.FIELDS and HEADER.FIELDS.NOT, with an empty line at the end (RFC 9051, 6.4.5) */
 static Err
-write_fields(struct session_body *b, const struct imap_fetch_item *item, Str header)
+write_fields(struct session_body *b, const struct imap_fetch_item *item,
+	const struct range *range)
 {
+	Str header = str_part(buf_view(&b->data), (size_t)range->at, (size_t)range->size);
 	bool wanted = item->section->part == IMAP_SECTION_FIELDS;
 	AUTO_BUF fields = BUF_INIT(header.n + 2);
 	struct cursor c = cursor_of(header);
@@ -286,66 +354,66 @@ write_fields(struct session_body *b, const struct imap_fetch_item *item, Str hea
 	return write_slice(b, item, buf_view(&fields));
 }
 
-/* A section of the whole message: only its header is looked at. */
+/* A section of the whole message: nothing but its header is looked at. */
 static Err
-write_top(struct session_body *b, const struct imap_fetch_item *item)
+find_top(struct session_body *b, enum imap_section_part part, struct range *ret)
 {
 	Str header;
 
-	if (item->section->part == IMAP_SECTION_ALL) {
+	if (part == IMAP_SECTION_ALL) {
 		TRY(open_bytes(b));
-		return write_from(b, item, 0);
+		*ret = (struct range){ 0, b->bytes.size };
+		return OK;
 	}
 	TRY(session_body_header(b, &header));
-	if (item->section->part == IMAP_SECTION_TEXT)
-		return write_from(b, item, header.n);
-	if (item->section->part == IMAP_SECTION_HEADER)
-		return write_slice(b, item, header);
-	return write_fields(b, item, header);
-}
-
-static Str
-header_of(const struct session_body *b, const struct mime_part *part)
-{
-	return str_part(buf_view(&b->data), part->header_at, part->header_size);
-}
-
-static Str
-body_of(const struct session_body *b, const struct mime_part *part)
-{
-	return str_part(buf_view(&b->data), part->body_at, part->body_size);
-}
-
-static Err
-write_nil(struct session_body *b)
-{
-	buf_put(&b->s->out, S("NIL"));
+	*ret = part == IMAP_SECTION_TEXT ? (struct range){ header.n, b->bytes.size - header.n }
+					 : (struct range){ 0, header.n };
 	return OK;
 }
 
-/* A section of one part (RFC 9051, 6.4.5.1). */
+/* A section of one part (RFC 9051, 6.4.5.1); false when there is no such thing. */
 static Err
-write_part(struct session_body *b, const struct imap_fetch_item *item)
+find_part(struct session_body *b, const struct imap_section *section, struct range *ret,
+	bool *ret_found)
 {
-	const struct imap_section *section = item->section;
 	const struct mime_part *part;
+	bool header = section->part != IMAP_SECTION_ALL && section->part != IMAP_SECTION_TEXT;
 
 	TRY(session_body_parse(b));
 	part = mime_part_find(b->root, section->path, section->depth);
-	if (part == NULL)
-		return write_nil(b);
-	if (section->part == IMAP_SECTION_ALL)
-		return write_slice(b, item, body_of(b, part));
-	if (section->part == IMAP_SECTION_MIME)
-		return write_slice(b, item, header_of(b, part));
-	/* The others belong to a message inside. */
-	if (part->kind != MIME_MESSAGE || part->child == NULL)
-		return write_nil(b);
-	if (section->part == IMAP_SECTION_TEXT)
-		return write_slice(b, item, body_of(b, part->child));
-	if (section->part == IMAP_SECTION_HEADER)
-		return write_slice(b, item, header_of(b, part->child));
-	return write_fields(b, item, header_of(b, part->child));
+	/* HEADER and TEXT belong to a message inside. */
+	if (part != NULL && section->part != IMAP_SECTION_ALL &&
+		section->part != IMAP_SECTION_MIME)
+		part = part->kind == MIME_MESSAGE ? part->child : NULL;
+	*ret_found = part != NULL;
+	if (part != NULL)
+		*ret = header ? (struct range){ part->header_at, part->header_size }
+			      : (struct range){ part->body_at, part->body_size };
+	return OK;
+}
+
+Err
+session_body_write(struct session_body *b, const struct imap_fetch_item *item)
+{
+	const struct imap_section *section = item->section;
+	bool found = true;
+	struct range range;
+
+	if (resumes(b, item)) {
+		TRY(open_bytes(b));
+		range = (struct range){ b->s->resume.at, b->s->resume.size };
+	} else if (section->depth == 0) {
+		TRY(find_top(b, section->part, &range));
+	} else {
+		TRY(find_part(b, section, &range, &found));
+	}
+	if (!found) {
+		buf_put(&b->s->out, S("NIL"));
+		return OK;
+	}
+	if (section->part == IMAP_SECTION_FIELDS || section->part == IMAP_SECTION_FIELDS_NOT)
+		return write_fields(b, item, &range);
+	return write_range(b, item, &range);
 }
 
 /* The octets of a part as they were before they were encoded, line ends of text as CRLF. */
@@ -355,7 +423,7 @@ decode_part(struct session_body *b, const struct mime_part *part, struct buf *re
 	enum mime_encoding encoding =
 		mime_decode_encoding(part->header.fields[MIME_CONTENT_ENCODING]);
 	AUTO_BUF decoded = BUF_INIT(SESSION_PARSE_MAX);
-	Str body = body_of(b, part);
+	Str body = str_part(buf_view(&b->data), part->body_at, part->body_size);
 
 	if (encoding == MIME_ENCODING_BASE64) {
 		mime_decode_transfer(ret, encoding, body);
@@ -416,10 +484,4 @@ session_body_write_binary(struct session_body *b, const struct imap_fetch_item *
 		TRY(decode_part(b, part, &data));
 	}
 	return put_decoded(b, item, buf_view(&data));
-}
-
-Err
-session_body_write(struct session_body *b, const struct imap_fetch_item *item)
-{
-	return item->section->depth == 0 ? write_top(b, item) : write_part(b, item);
 }

@@ -44,6 +44,17 @@ struct session_uids {
 	size_t count;
 };
 
+/* A large value that a client fetches piece by piece (imap_body.c). */
+struct session_resume {
+	uint32_t folder, uid; /* uid 0: none */
+	char name[64];        /* "BODY[2]" */
+	size_t name_n;
+	uint64_t at, size;    /* where the value lies in the message as kept */
+	uint64_t sent_size;   /* octets of it as sent */
+	uint64_t block_at;    /* the last block that was read for it */
+	uint64_t block_skips; /* octets as sent that come before that block */
+};
+
 struct imap_session {
 	struct mailbox *mailbox;
 	struct conn *conn;
@@ -57,6 +68,7 @@ struct imap_session {
 	struct mailbox_view *view; /* the selected folder, or NULL */
 	bool read_only;
 	struct session_uids saved; /* "$" (RFC 9051, 6.4.4.1) */
+	struct session_resume resume;
 
 	bool rev2;      /* enabled: UTF-8 names, ESEARCH answers */
 	bool condstore; /* enabled: FETCH responses carry MODSEQ */
