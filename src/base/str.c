@@ -196,12 +196,6 @@ str_trim(Str s)
 	return s;
 }
 
-unsigned char
-str_at(Str s, size_t at)
-{
-	return at < s.n ? (unsigned char)s.p[at] : 0;
-}
-
 bool
 str_to_u64(Str s, uint64_t max, uint64_t *ret)
 {
@@ -241,24 +235,6 @@ cursor_of(Str s)
 	return (struct cursor){ .rest = s };
 }
 
-bool
-cursor_done(const struct cursor *c)
-{
-	return c->bad || c->rest.n == 0;
-}
-
-int
-cursor_peek_at(const struct cursor *c, size_t ahead)
-{
-	return c->bad || ahead >= c->rest.n ? -1 : (unsigned char)c->rest.p[ahead];
-}
-
-int
-cursor_peek(const struct cursor *c)
-{
-	return cursor_peek_at(c, 0);
-}
-
 static void
 advance(struct cursor *c, size_t n)
 {
@@ -266,27 +242,6 @@ advance(struct cursor *c, size_t n)
 		return; /* an absent Str has no address to add to */
 	c->rest.p += n;
 	c->rest.n -= n;
-}
-
-int
-cursor_next(struct cursor *c)
-{
-	int next = cursor_peek(c);
-
-	if (next < 0)
-		c->bad = true;
-	else
-		advance(c, 1);
-	return next;
-}
-
-bool
-cursor_take_char(struct cursor *c, char want)
-{
-	if (cursor_peek(c) != (unsigned char)want)
-		return false;
-	advance(c, 1);
-	return true;
 }
 
 bool

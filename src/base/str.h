@@ -55,7 +55,11 @@ bool str_split(Str s, char c, Str *ret_left, Str *ret_right);
 Str str_trim(Str s);
 
 /* One octet; 0 when `at` is outside. */
-unsigned char str_at(Str s, size_t at);
+static inline unsigned char
+str_at(Str s, size_t at)
+{
+	return at < s.n ? (unsigned char)s.p[at] : 0;
+}
 
 /* Decimal digits alone, whole of s. False when empty, not digits, or larger than max. */
 bool str_to_u64(Str s, uint64_t max, uint64_t *ret);
@@ -79,15 +83,60 @@ struct cursor {
 };
 
 struct cursor cursor_of(Str s);
-bool cursor_done(const struct cursor *c); /* all read, or bad */
-int cursor_peek(const struct cursor *c);  /* next octet, or -1 at the end or when bad */
-int cursor_peek_at(const struct cursor *c, size_t ahead);
-int cursor_next(struct cursor *c);                  /* as peek, and moves on; bad at the end */
-bool cursor_take_char(struct cursor *c, char want); /* moves on when it is next */
-bool cursor_take_str(struct cursor *c, Str want);   /* moves on when it is next */
-bool cursor_take_icase(struct cursor *c, Str want); /* the same, any ASCII case */
-void cursor_need_char(struct cursor *c, char want); /* bad when it is not next */
-Str cursor_take(struct cursor *c, size_t n);        /* bad when fewer are left */
+
+/* These five are met for every octet that is parsed: inline. */
+
+/* All read, or bad. */
+static inline bool
+cursor_done(const struct cursor *c)
+{
+	return c->bad || c->rest.n == 0;
+}
+
+/* The octet so far ahead, or -1 at the end or when bad. */
+static inline int
+cursor_peek_at(const struct cursor *c, size_t ahead)
+{
+	return c->bad || ahead >= c->rest.n ? -1 : (unsigned char)c->rest.p[ahead];
+}
+
+/* The next one. */
+static inline int
+cursor_peek(const struct cursor *c)
+{
+	return cursor_peek_at(c, 0);
+}
+
+/* As peek, and moves on; bad at the end. */
+static inline int
+cursor_next(struct cursor *c)
+{
+	int next = cursor_peek(c);
+
+	if (next < 0) {
+		c->bad = true;
+		return next;
+	}
+	c->rest.p++;
+	c->rest.n--;
+	return next;
+}
+
+/* Moves on when it is next. */
+static inline bool
+cursor_take_char(struct cursor *c, char want)
+{
+	if (cursor_peek(c) != (unsigned char)want)
+		return false;
+	c->rest.p++;
+	c->rest.n--;
+	return true;
+}
+
+bool cursor_take_str(struct cursor *c, Str want);      /* moves on when it is next */
+bool cursor_take_icase(struct cursor *c, Str want);    /* the same, any ASCII case */
+void cursor_need_char(struct cursor *c, char want);    /* bad when it is not next */
+Str cursor_take(struct cursor *c, size_t n);           /* bad when fewer are left */
 Str cursor_while(struct cursor *c, bool (*is)(int c)); /* the longest run, maybe empty */
 Str cursor_until(struct cursor *c, char stop); /* up to stop or the end; stop is not eaten */
 Str cursor_line(struct cursor *c); /* up to LF (eaten); a CR before it is left out too */

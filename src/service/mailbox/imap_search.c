@@ -9,6 +9,7 @@
 #include "format/mime/decode.h"
 #include "format/mime/envelope.h"
 #include "format/mime/message.h"
+#include "format/mime/text.h"
 #include "service/mailbox/session_internal.h"
 
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct searching {
 	const struct mime_envelope *envelope;
 	struct session_body body;
 	bool envelopes; /* some key reads ENVELOPE */
+	bool addresses; /* ... and more of it than date and subject */
 	struct buf text, folded;
 	Err err; /* of reading; the message is then taken as not found */
 	uint32_t *found;
@@ -93,6 +95,8 @@ prepare(struct searching *q, struct imap_search_key *key)
 		if (key->kind == IMAP_SEARCH_UID)
 			imap_set_settle(&key->set, count == 0 ? 0 : v->messages[count - 1].uid);
 		q->envelopes = q->envelopes || reads_envelope(key);
+		q->addresses = q->addresses || (key->kind == IMAP_SEARCH_HEADER &&
+						       !str_eq_icase(key->name, S("Subject")));
 		TRY(prepare(q, key->inner));
 		TRY(prepare(q, key->other));
 	}
@@ -394,6 +398,25 @@ match(struct searching *q, const struct imap_search_key *key)
 
 /* ---- the walk ---- */
 
+/* Date and subject come first in an ENVELOPE; who asks for no more need not have it all read. */
+static Err
+read_envelope(const struct searching *q, Str text, struct arena *a, struct mime_envelope *ret)
+{
+	struct cursor c = cursor_of(text);
+	struct mime_envelope e = { 0 };
+
+	if (q->addresses)
+		return mime_envelope_parse(text, a, ret);
+	cursor_need_char(&c, '(');
+	TRY(mime_text_parse(&c, a, &e.date));
+	cursor_need_char(&c, ' ');
+	TRY(mime_text_parse(&c, a, &e.subject));
+	if (c.bad)
+		return fail(ERR_PERM, "envelope is damaged");
+	*ret = e;
+	return OK;
+}
+
 /* One that memory could not decide. */
 static Err
 look_closer(struct searching *q, const struct mailbox_row *row, struct arena *a)
@@ -406,7 +429,7 @@ look_closer(struct searching *q, const struct mailbox_row *row, struct arena *a)
 	if (row != NULL && row->gone)
 		return OK;
 	q->envelope = &nothing;
-	if (row != NULL && !failed(mime_envelope_parse(row->envelope, a, &envelope)))
+	if (row != NULL && !failed(read_envelope(q, row->envelope, a, &envelope)))
 		q->envelope = &envelope;
 	q->depth = WITH_ENVELOPE;
 	if (row != NULL)
