@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import smtplib
 import subprocess
 import time
 
@@ -11,7 +12,7 @@ import pytest
 
 from lab import dns, faults
 from peers import free_port
-from server import SLOWER, wait_until
+from server import SLOWER, octets, wait_until
 
 TEXT = "From: anna@example.org\nTo: x@far.example\nSubject: out\n\nhello\n"
 ANNA = "anna@example.org"
@@ -367,6 +368,43 @@ def test_large_message(out, smtp_peer):
     assert message["data"].endswith(body)
 
 
+@pytest.mark.parametrize("offered", [True, False])
+def test_international_addresses(out, smtp_peer, offered):
+    peer = smtp_peer(address="127.0.0.2", port=out.port, extensions=["SMTPUTF8"] if offered else [])
+    mail = out({"xn--bcher-kva.example": {"MX": [(10, "mx.far.example")]}, "mx.far.example": {"A": ["127.0.0.2"]}})
+    with smtplib.SMTP(*mail.submission, local_hostname="client", timeout=30) as client:
+        client.starttls(context=mail.tls())
+        client.login(ANNA, mail.users[ANNA])
+        client.sendmail(ANNA, ["j\xfcrgen@b\xfccher.example"], octets(TEXT), ["SMTPUTF8", "BODY=8BITMIME"])
+    if offered:
+        message, = peer.wait(1)
+        assert message["recipients"] == ["j\xfcrgen@b\xfccher.example"]
+        assert any(c.endswith(" SMTPUTF8") for c in peer.commands)
+        return
+    bounce, = bounces(mail)
+    assert results(mail)[0]["dsn"] == "5.6.7"
+    assert bounce.get_payload()[1].get_content_type() == "message/global-delivery-status"  # RFC 6533
+    assert "Final-Recipient: utf-8; j\xfcrgen@b\xfccher.example".encode() in mail.messages(ANNA)[0].read_bytes()
+
+
+def test_address_literal(out, smtp_peer):
+    peer = smtp_peer(address="127.0.0.2", port=out.port)
+    mail = out({})
+    mail.submit(ANNA, ["x@[127.0.0.2]"], TEXT)
+    message, = peer.wait(1)
+    assert message["recipients"] == ["x@[127.0.0.2]"]
+
+
+def test_many_recipients_of_one_domain(out, smtp_peer):
+    peer = smtp_peer(address="127.0.0.2", port=out.port)
+    mail = out(exchangers((10, "mx.far.example", "127.0.0.2")))
+    names = [f"user{i}@far.example" for i in range(230)]
+    mail.submit(ANNA, names, TEXT)
+    results(mail, len(names))
+    assert sorted(r for m in peer.messages for r in m["recipients"]) == sorted(names)
+    assert len(peer.messages) < 10
+
+
 # TLS
 
 
@@ -405,6 +443,19 @@ def test_injected_bytes_behind_starttls(out):
         mail.submit(ANNA, ["x@far.example"], TEXT)
         line = results(mail)[0]
     assert line["status"] == "deferred"
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_smart_host_must_prove_its_name(make_mail, smtp_peer, certificate, offered):
+    """Unless told otherwise: no mail and no password for whoever answers there."""
+    peer = smtp_peer(tls=certificate if offered else None)
+    names = {"hub.example": {"A": ["127.0.0.1"]}}
+    with dns.Server(names) as server:
+        mail = make_mail(dns=("127.0.0.1", server.port), config=f"relay-host [hub.example]:{peer.address[1]}\n")
+        mail.submit(ANNA, ["x@far.example"], TEXT)
+        line = results(mail)[0]
+    assert (line["status"], line["dsn"]) == ("deferred", "4.7.5" if offered else "4.7.4")
+    assert not any(c.startswith("MAIL") for c in peer.commands)
 
 
 # Hostile servers
