@@ -46,16 +46,19 @@ find_logs(struct logs *ret)
 	struct master_options options = { .config = data_config() };
 	struct master_config config;
 	const char *data = data_folder();
-	char file[PATH_MAX] = "";
+	char file[PATH_MAX] = "", name[NAME_MAX + 1] = "posthorn.log";
 
 	if (!failed(master_config_read(&options, &config))) {
 		if (failed(str_c(config.own.log_file, file, sizeof(file))))
 			file[0] = '\0';
 		master_config_free(&config);
 	}
-	if (file[0] == '\0' &&
-		snprintf(file, sizeof(file), "%s/log/posthorn.log", data) >= (int)sizeof(file))
-		file[0] = '\0';
+	if (strchr(file, '/') == NULL) {
+		if (file[0] != '\0')
+			snprintf(name, sizeof(name), "%s", file);
+		if (snprintf(file, sizeof(file), "%s/log/%s", data, name) >= (int)sizeof(file))
+			file[0] = '\0';
+	}
 	snprintf(ret->paths[0], sizeof(ret->paths[0]), "%.*s.1", PATH_MAX - 3, file);
 	snprintf(ret->paths[1], sizeof(ret->paths[1]), "%s", file);
 }

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from server import POSTHORN, ROOT
+from server import POSTHORN, ROOT, wait_until
 
 
 def posthorn(*words, check=True):
@@ -103,6 +103,21 @@ def test_trace_follows_the_bounce(make_mail, smtp_peer):
     trace = mail.command("trace", "b@x")
     assert "status=bounced" in trace
     assert "to=<anna@example.org>" in trace and "from=<>" in trace
+
+
+def test_the_log_may_lie_elsewhere(make_mail, tmp_path):
+    log = tmp_path / "elsewhere" / "mail.log"
+    log.parent.mkdir()
+    mail = make_mail(config=f"log-file {log}")
+    mail.send("x@far.example", ["anna@example.org"], "Subject: one\r\n\r\n")
+    wait_until("the message in the log", lambda: "removed" in log.read_text(), [log.parent])
+    assert not mail.log_file().exists()
+    assert "to=<anna@example.org>" in mail.command("trace", "last")
+    mail.stop()
+    log.unlink()
+    log.parent.rmdir()
+    done = posthorn("serve", "--config", mail.dir / "posthorn.conf", check=False)
+    assert done.returncode != 0 and f"{log.parent}: cannot open the folder of log-file" in done.stderr
 
 
 def findings(mail, exit_code=0):

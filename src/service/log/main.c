@@ -50,7 +50,7 @@ struct logger {
 	struct event events[EVENTS_MAX];
 	size_t event_count;
 	struct buf lines;
-	uint64_t lost; /* events that nobody could write down */
+	uint64_t lost; /* events that could not be written down, and nobody has been told */
 	struct tm day; /* of the second last rendered */
 	int64_t second;
 };
@@ -82,21 +82,28 @@ open_file(struct logger *l)
 	return OK;
 }
 
-/* A full or failing disk stops the log, never the mail: what cannot be written is counted. */
+/*
+ * A full or failing disk stops the log, never the mail: what cannot be written is counted, and the
+ * count is the first line when there is room again.
+ */
 static void
-write_lines(struct logger *l)
+write_lines(struct logger *l, size_t events)
 {
 	if (l->lines.n == 0)
 		return;
+	if (l->file < 0)
+		(void)open_file(l).kind;
 	if (l->size > FILE_MAX) {
 		if (failed(file_rename(l->folder, l->name, l->folder, l->old_name)) ||
 			failed(open_file(l)))
 			l->size = 0;
 	}
-	if (l->file >= 0 && !failed(file_write(l->file, buf_view(&l->lines))))
+	if (l->file >= 0 && !failed(file_write(l->file, buf_view(&l->lines)))) {
 		l->size += (off_t)l->lines.n;
-	else
-		l->lost++;
+		l->lost = 0;
+	} else {
+		l->lost += events;
+	}
 	buf_reset(&l->lines);
 }
 
@@ -161,6 +168,14 @@ compare_events(const void *left, const void *right)
 static void
 write_events(struct logger *l)
 {
+	size_t events = l->event_count;
+
+	if (events > 0 && l->lost > 0) {
+		put_date(l, l->events[0].at_us);
+		buf_printf(&l->lines,
+			"posthorn/log[%d]: warning: %llu events could not be written\n",
+			getpid(), (unsigned long long)l->lost);
+	}
 	qsort(l->events, l->event_count, sizeof(*l->events), compare_events);
 	for (size_t i = 0; i < l->event_count; i++) {
 		const struct event *e = &l->events[i];
@@ -173,7 +188,7 @@ write_events(struct logger *l)
 	}
 	l->event_count = 0;
 	buf_reset(&l->taken);
-	write_lines(l);
+	write_lines(l, events);
 }
 
 static void

@@ -127,9 +127,43 @@ open_drop(struct place *p)
 	return OK;
 }
 
+/*
+ * A log file elsewhere: its folder may be everybody's, such as /var/log, so only the file is given to
+ * the service. Without a folder of its own the service cannot put a full file aside; it goes on in it.
+ */
 static Err
-open_folders(struct place *p, bool drop_users)
+open_log_elsewhere(struct place *p, Str path, bool drop_users)
 {
+	char name[PATH_MAX], folder[PATH_MAX];
+	size_t slash = str_find_last(path, '/');
+	AUTO_FD file = -1;
+	uid_t uid;
+	gid_t gid;
+	int fd;
+
+	TRY(str_c(path, name, sizeof(name)));
+	TRY(str_c(str_part(path, 0, slash == 0 ? 1 : slash), folder, sizeof(folder)));
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return complain(fail_sys(ERR_PERM, "cannot open the folder of log-file"),
+			folder, "make it, or correct log-file");
+	p->folders[p->folder_count++] = (struct place_folder){ "log", fd };
+	if (!drop_users)
+		return OK;
+	TRY(place_user(service_table[SERVICE_LOG].user, &uid, &gid));
+	file = openat(fd, strrchr(name, '/') + 1,
+		O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (file >= 0 && fchown(file, uid, gid) != 0)
+		return complain(fail_sys(ERR_PERM, "cannot give the log to its service"), name,
+			NULL);
+	return OK;
+}
+
+static Err
+open_folders(struct place *p, const struct settings_master *own, bool drop_users)
+{
+	if (str_find_last(own->log_file, '/') != STR_NONE)
+		TRY(open_log_elsewhere(p, own->log_file, drop_users));
 	for (size_t i = 0; i < SERVICE_COUNT; i++) {
 		const struct service_entry *s = &service_table[i];
 
@@ -285,7 +319,7 @@ place_open(const struct master_config *c, bool drop_users, struct place *ret)
 	if (!failed(e))
 		e = open_data(data, &p);
 	if (!failed(e))
-		e = open_folders(&p, drop_users);
+		e = open_folders(&p, &c->own, drop_users);
 	if (!failed(e))
 		e = open_certificate(&p, &c->own);
 	if (!failed(e))

@@ -502,6 +502,8 @@ refusal_of(const struct talk *t, Err e)
 		return S("552 5.3.4 Message size exceeds fixed limit");
 	if (t->message.no_room)
 		return S("452 4.3.1 No room for so large a message now, try again later");
+	if (e.kind == ERR_TEMP && e.sys == ENOSPC)
+		return S("452 4.3.1 Insufficient system storage, try again later");
 	if (e.kind != ERR_PEER)
 		return S("451 4.3.0 Message cannot be kept now, try again later");
 	if (t->message.looping)
