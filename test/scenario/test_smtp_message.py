@@ -223,3 +223,42 @@ def test_SD_022_dsn_in_every_delivery_line(mail):
     mail.send("a@far.example", ["anna@example.org", "ben@example.org"], "Subject: x\r\n\r\nx")
     mail.wait_log(r"[0-9A-F]{10,}: to=<anna@example\.org>.*dsn=2\.0\.0, status=sent")
     mail.wait_log(r"[0-9A-F]{10,}: to=<ben@example\.org>.*dsn=2\.0\.0, status=sent")
+
+
+def test_SD_006_octets_arrive_as_they_were_sent(mail):
+    octets = bytes(range(0x80, 0x100)) + b"\r\n" + bytes(reversed(range(0x80, 0x100))) + b"\r\n"
+    with Dialogue(mail.smtp) as d:
+        assert "250-8BITMIME" in d("EHLO x")
+        assert d.codes("MAIL FROM:<a@far.example> BODY=8BITMIME", "RCPT TO:<anna@example.org>") == ["250"] * 2
+        assert d.data(b"Subject: eight\r\n\r\n" + octets)[0].startswith("250 ")
+        assert d.codes("MAIL FROM:<a@far.example> BODY=9BIT") == ["501"]
+    assert only_message(mail).endswith(b"\n\n" + octets.replace(b"\r\n", b"\n"))
+    _, answer = mail.reader("anna@example.org").fetch("1", "(BODY.PEEK[TEXT])")
+    assert answer[0][1] == octets
+
+
+def test_SD_054_delivered_to_and_the_loop_it_detects(mail):
+    mail.send("ben@example.org", ["anna+tag@example.org"], "Subject: x\r\n\r\nx\r\n")
+    text = only_message(mail)
+    assert re.findall(rb"^Delivered-To: (.*)$", text, re.M) == [b"anna+tag@example.org"]
+    mail.send("ben@example.org", ["anna@example.org"],
+              "Delivered-To: anna@example.org\r\nSubject: again\r\n\r\nx\r\n")
+    bounce = only_message(mail, "ben@example.org")
+    assert b"5.4.6" in bounce and len(mail.messages("anna@example.org")) == 1
+    mail.wait_log(r"to=<anna@example\.org>.*dsn=5\.4\.6, status=bounced")
+
+
+def test_parts_nested_ten_thousand_deep(mail):
+    depth = 10_000
+    text = b"".join(b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (n, n) for n in range(depth))
+    mail.send("a@far.example", ["anna@example.org"], b"MIME-Version: 1.0\r\n" + text + b"\r\nthe end\r\n")
+    assert only_message(mail).endswith(b"\n\nthe end\n")
+    client = mail.reader("anna@example.org")
+    status, answer = client.fetch("1", "(ENVELOPE BODYSTRUCTURE)")
+    assert status == "OK" and len(str(answer)) < 100_000
+    for part in (".".join(["1"] * 5000), "1.MIME", "1.1.TEXT"):
+        try:
+            client.fetch("1", f"(BODY.PEEK[{part}])")
+        except client.error:
+            pass  # a clear NO or BAD will do
+    assert client.noop()[0] == "OK"
