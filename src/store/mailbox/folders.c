@@ -262,7 +262,7 @@ mailbox_folder_delete(struct mailbox *m, Str name)
 	TRY(change_begin(m));
 	e = delete_folder(m, buf_view(&own));
 	TRY(change_end(m, e, MAILBOX_DURABLE));
-	return m->driver->settle(m, 0);
+	return m->driver->settle(m);
 }
 
 static Err

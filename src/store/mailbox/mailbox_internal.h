@@ -122,17 +122,9 @@ struct mailbox_driver {
 		const struct mailbox_message *message);
 	Err (*copy)(struct mailbox *m, const struct folder *from, uint32_t uid,
 		struct folder *to, const struct mailbox_message *copy);
-	/*
-	 * Before the commit of copies: their bytes and their names in that folder are synced. With a
-	 * move, the commit is what takes the old name away.
-	 */
-	Err (*secure)(struct mailbox *m, const struct folder *to);
 	Err (*remove)(struct mailbox *m, struct folder *f, uint32_t uid, uint64_t modseq);
-	/*
-	 * After a durable commit, without the lock: names added to that folder are synced (0: none),
-	 * files of removed messages go.
-	 */
-	Err (*settle)(struct mailbox *m, uint32_t folder);
+	/* After a commit, without the lock: files of removed messages go. */
+	Err (*settle)(struct mailbox *m);
 
 	Err (*fetch)(struct mailbox *m, const struct folder *f, const uint32_t *uids,
 		size_t count, unsigned columns, struct arena *arena, struct mailbox_row *ret);

@@ -313,7 +313,7 @@ append(struct mailbox *m, uint32_t folder, struct arrivals *a, enum mailbox_dura
 	TRY(change_end(m, e, how));
 	for (size_t i = 0; i < a->count; i++)
 		a->all[i].where[0] = '\0'; /* the file is the folder's now */
-	return how == MAILBOX_DURABLE ? m->driver->settle(m, folder) : OK;
+	return OK;
 }
 
 Err
@@ -390,8 +390,6 @@ transfer(struct mailbox *m, struct folder *f, const uint32_t *uids, size_t count
 			TRY(m->driver->remove(m, f, from[batch->count], modseq));
 		batch->count++;
 	}
-	if (batch->count > 0)
-		TRY(m->driver->secure(m, g));
 	for (size_t i = 0; i < batch->count; i++) {
 		if (move)
 			model_removed(m, f, from[i], modseq);
@@ -430,7 +428,7 @@ copy_or_move(struct mailbox *m, uint32_t folder, const uint32_t *uids, size_t co
 	copied.count = batch.count;
 	batch_done(&batch);
 	TRY(e);
-	TRY(m->driver->settle(m, 0));
+	TRY(m->driver->settle(m));
 	*ret = copied;
 	return OK;
 }
@@ -491,7 +489,7 @@ mailbox_expunge(struct mailbox *m, uint32_t folder, const uint32_t *uids, size_t
 	e = change_end(m, e, batch.count > 0 ? MAILBOX_DURABLE : MAILBOX_COVERED);
 	batch_done(&batch);
 	TRY(e);
-	TRY(m->driver->settle(m, 0));
+	TRY(m->driver->settle(m));
 	*ret_modseq = modseq;
 	return OK;
 }

@@ -226,22 +226,6 @@ ram_remove(struct mailbox *m, struct folder *f, uint32_t uid, uint64_t modseq)
 }
 
 static Err
-ram_secure(struct mailbox *m, const struct folder *to)
-{
-	(void)m;
-	(void)to;
-	return OK;
-}
-
-static Err
-ram_settle(struct mailbox *m, uint32_t folder)
-{
-	(void)m;
-	(void)folder;
-	return OK;
-}
-
-static Err
 ram_fetch(struct mailbox *m, const struct folder *f, const uint32_t *uids, size_t count,
 	unsigned columns, struct arena *arena, struct mailbox_row *ret)
 {
@@ -396,8 +380,7 @@ static const struct mailbox_driver ram_driver = {
 	.change = ram_change,
 	.copy = ram_copy,
 	.remove = ram_remove,
-	.secure = ram_secure,
-	.settle = ram_settle,
+	.settle = nothing,
 	.fetch = ram_fetch,
 	.open_bytes = ram_open_bytes,
 	.expunged = ram_expunged,

@@ -146,6 +146,15 @@ files_is_copy(Str base)
 }
 
 bool
+files_is_ours(const struct local *l, Str name)
+{
+	char mark[sizeof(l->m.host) + 8];
+
+	snprintf(mark, sizeof(mark), ".%.80s,S=", l->m.host);
+	return str_find_str(name, str_from(mark)) != STR_NONE;
+}
+
+bool
 files_size_of(Str base, uint64_t *ret)
 {
 	size_t at = str_find_str(base, S(",S="));
@@ -336,16 +345,6 @@ files_remove_leaving(struct local *l)
 	return OK;
 }
 
-/* True for a name that files_new_name made: nobody writes that file any more. */
-static bool
-is_ours(const struct local *l, Str name)
-{
-	char mark[sizeof(l->m.host) + 8];
-
-	snprintf(mark, sizeof(mark), ".%.80s,S=", l->m.host);
-	return str_find_str(name, str_from(mark)) != STR_NONE;
-}
-
 static void
 recover_entry(struct local *l, const char *folder, const char *name, bool in_tmp)
 {
@@ -353,7 +352,8 @@ recover_entry(struct local *l, const char *folder, const char *name, bool in_tmp
 
 	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
 		return;
-	if (in_tmp && is_ours(l, str_from(name)))
+	/* nobody writes a file of ours any more */
+	if (in_tmp && files_is_ours(l, str_from(name)))
 		(void)failed(file_remove(l->folder, path));
 	else if (!in_tmp && str_starts(str_from(name), S(GONE)))
 		remove_folder(l, path);

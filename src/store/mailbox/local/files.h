@@ -32,6 +32,8 @@ void files_split_name(Str name, Str *ret_base, Str *ret_info);
 void files_new_name(struct local *l, struct arrival *a, bool copy);
 /* True when it was made for a copy. */
 bool files_is_copy(Str base);
+/* True for a name that files_new_name made. */
+bool files_is_ours(const struct local *l, Str name);
 /* The size that a name tells (",S="); false when it tells none. */
 bool files_size_of(Str base, uint64_t *ret);
 /* The delivery id that a name tells (".Q<id>R<n>."); false when it tells none. */

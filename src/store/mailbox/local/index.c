@@ -81,7 +81,6 @@ static const char *const texts[LOCAL_STATEMENTS] = {
 	[LOCAL_GET_TEXT] = "SELECT header, envelope, structure FROM columns WHERE key=?1",
 	[LOCAL_GET_DELIVERED] = "SELECT key FROM delivered WHERE queue=?1 AND recipient=?2",
 	[LOCAL_PUT_DELIVERED] = "REPLACE INTO delivered VALUES(?1, ?2, ?3)",
-	[LOCAL_DROP_DELIVERED] = "DELETE FROM delivered WHERE key=?1",
 	[LOCAL_FORGET] = "DELETE FROM delivered WHERE queue < ?1",
 };
 
@@ -804,12 +803,6 @@ index_put_delivered(struct local *l, uint64_t queue_id, uint32_t recipient, uint
 	sql_bind_u64(s, 2, recipient);
 	sql_bind_u64(s, 3, key);
 	return sql_done(s);
-}
-
-Err
-index_drop_delivered(struct local *l, uint64_t key)
-{
-	return run_with_key(l, LOCAL_DROP_DELIVERED, key);
 }
 
 Err

@@ -58,8 +58,6 @@ MUST_USE Err index_get_delivered(struct local *l, uint64_t queue_id, uint32_t re
 	bool *ret_known, uint64_t *ret_key);
 MUST_USE Err index_put_delivered(struct local *l, uint64_t queue_id, uint32_t recipient,
 	uint64_t key);
-/* A message vanished without anybody having asked us: a replay may bring it back. */
-MUST_USE Err index_drop_delivered(struct local *l, uint64_t key);
 MUST_USE Err index_forget(struct mailbox *m, uint64_t below);
 
 /* A prepared statement, ready for its parameters. */

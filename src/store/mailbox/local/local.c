@@ -9,10 +9,11 @@
  *   removing    the row goes and its file's name is kept in `expunged`, then the file goes. A crash
  *               between leaves a file that is known to be gone: it is removed when it is seen.
  *   moving      is a hard link under a new name, synced with its bytes, then both of the above in
- *               one commit: the old name must not be known to be gone before the new one is there.
+ *               one commit. A link whose commit did not come about is known by its name ("C") and
+ *               goes at the next open.
  *
  * What the queue answers for (deliveries) is not synced: replays by id put right what a power cut
- * took, file by file (local_repair). What a client is told is synced: file, then WAL, then folder.
+ * took, file by file (local_repair). What a client is told is synced: file, its name, then the WAL.
  *
  * UIDs and mod-sequences are given out below ceilings that were synced before. `clean` says that
  * the numbers in index.db are the last ones; it is taken back, synced, before a process first tells
@@ -39,6 +40,62 @@ enum {
 	FILE_MODE = 0600,
 	COMPARE_STEP = 64 * 1024,
 };
+
+/* ---- Names that must last ---- */
+
+/* A folder that was made lately: its name is in Maildir/, whose name is in the account's folder. */
+static Err
+sync_parents(struct local *l)
+{
+	AUTO_FD fd = -1;
+
+	TRY(file_open_folder(l->folder, "Maildir", &fd));
+	TRY(file_sync_folder(fd));
+	TRY(file_sync_folder(l->folder));
+	l->made_folder = false;
+	return OK;
+}
+
+static Err
+sync_names(struct local *l, Str folder, const char *sub)
+{
+	char path[LOCAL_PATH_MAX];
+	AUTO_FD fd = -1;
+
+	TRY(files_path(folder, sub, NULL, NULL, path));
+	TRY(file_open_folder(l->folder, path, &fd));
+	TRY(file_sync_folder(fd));
+	return l->made_folder ? sync_parents(l) : OK;
+}
+
+/* Names that a durable commit is going to rest on: they are synced before it. */
+static Err
+commit(struct mailbox *m, bool durable)
+{
+	struct local *l = local_of(m);
+
+	for (size_t i = 0; durable && i < l->named_count; i++) {
+		const struct folder *f = model_folder(m, l->named[i]);
+
+		if (f != NULL)
+			TRY(sync_names(l, f->name, "cur"));
+	}
+	TRY(index_commit(m, durable));
+	l->named_count = 0;
+	return OK;
+}
+
+static Err
+add_named(struct local *l, const struct folder *f)
+{
+	for (size_t i = 0; i < l->named_count; i++)
+		if (l->named[i] == f->id)
+			return OK;
+	if (l->named_count == COUNT(l->named))
+		return sync_names(l, f->name, "cur");
+	l->named[l->named_count++] = f->id;
+	return OK;
+}
 
 /* ---- Adding ---- */
 
@@ -108,6 +165,8 @@ local_add(struct mailbox *m, struct folder *f, const struct mailbox_message *mes
 	snprintf(a->where, sizeof(a->where), "%s", path);
 	notice_ours(l, f, in_new, quiet);
 	TRY(index_add(l, f, message, a, in_new, info));
+	if (!in_new)
+		TRY(add_named(l, f));
 	if (in_new && list_empty(&f->views))
 		f->listed = false;
 	else if (in_new)
@@ -154,12 +213,25 @@ link_file(struct local *l, const struct folder *to, const char *old, const char 
 	return file_link(l->folder, old, l->folder, path);
 }
 
-/* A delivery of the last seconds may not be on disk yet; from now on the queue will not bring it again. */
+/*
+ * The bytes of a delivery need not be on disk while the queue has them. A copy is nothing that the
+ * queue knows of, and a delivery that was moved counts as done, so first they are synced.
+ */
 static Err
-sync_bytes(struct local *l, const char *path)
+sync_bytes(struct local *l, const char *path, const struct local_file *file)
 {
 	AUTO_FD fd = -1;
+	uint64_t queue_id, key;
+	uint32_t recipient;
+	bool known = true;
 
+	if (files_is_ours(l, str_from(file->name))) {
+		if (!files_delivery_of(str_from(file->name), &queue_id, &recipient))
+			return OK; /* synced when it was made */
+		TRY(index_get_delivered(l, queue_id, recipient, &known, &key));
+	}
+	if (!known)
+		return OK; /* the queue has forgotten it: a checkpoint has synced it */
 	TRY(file_open_read(l->folder, path, &fd));
 	return file_sync(fd);
 }
@@ -176,6 +248,7 @@ local_copy(struct mailbox *m, const struct folder *from, uint32_t uid, struct fo
 
 	TRY(index_get_file(l, local_key(from, uid), &file));
 	TRY(find_file(l, from, &file, old));
+	TRY(sync_bytes(l, old, &file));
 	name.bytes.n = file.stored; /* only its size goes into the name */
 	files_new_name(l, &name, true);
 	snprintf(file.name, sizeof(file.name), "%s", name.name);
@@ -184,8 +257,8 @@ local_copy(struct mailbox *m, const struct folder *from, uint32_t uid, struct fo
 	TRY(files_path(to->name, "cur", file.name, file.info, path));
 	TRY(link_file(l, to, old, path));
 	files_leave(l, path, true);
-	TRY(sync_bytes(l, path));
 	notice_ours(l, to, false, quiet);
+	TRY(add_named(l, to));
 	return index_copy(l, from, uid, to, copy, &file);
 }
 
@@ -204,59 +277,10 @@ local_remove(struct mailbox *m, struct folder *f, uint32_t uid, uint64_t modseq)
 	return OK;
 }
 
-/* A folder that was made lately: its name is in Maildir/, whose name is in the account's folder. */
 static Err
-sync_parents(struct local *l)
+local_settle(struct mailbox *m)
 {
-	AUTO_FD fd = -1;
-
-	TRY(file_open_folder(l->folder, "Maildir", &fd));
-	TRY(file_sync_folder(fd));
-	TRY(file_sync_folder(l->folder));
-	l->made_folder = false;
-	return OK;
-}
-
-static Err
-sync_folder(struct local *l, Str name)
-{
-	char path[LOCAL_PATH_MAX];
-	AUTO_FD fd = -1;
-	Err e;
-
-	TRY(files_path(name, "cur", NULL, NULL, path));
-	e = file_open_folder(l->folder, path, &fd);
-	if (!failed(e))
-		e = file_sync_folder(fd);
-	else if (e.sys == ENOENT)
-		e = OK; /* no message has ever come here: those that were to be moved are gone */
-	TRY(e);
-	return l->made_folder ? sync_parents(l) : OK;
-}
-
-static Err
-local_secure(struct mailbox *m, const struct folder *to)
-{
-	return sync_folder(local_of(m), to->name);
-}
-
-static Err
-local_settle(struct mailbox *m, uint32_t folder)
-{
-	struct local *l = local_of(m);
-	AUTO_BUF name = BUF_INIT(MAILBOX_NAME_MAX);
-	const struct folder *f;
-
-	if (folder != 0) {
-		pthread_mutex_lock(&m->lock);
-		f = model_folder(m, folder);
-		if (f != NULL)
-			buf_put(&name, f->name);
-		pthread_mutex_unlock(&m->lock);
-	}
-	if (name.n > 0)
-		TRY(sync_folder(l, buf_view(&name)));
-	return files_remove_leaving(l);
+	return files_remove_leaving(local_of(m));
 }
 
 /* ---- Reading ---- */
@@ -401,6 +425,7 @@ local_abort(struct mailbox *m)
 	index_abort(m);
 	files_mark(l, true);
 	files_stay(l);
+	l->named_count = 0;
 }
 
 static Err
@@ -447,10 +472,11 @@ forget_expunged(struct local *l)
 	sqlite3_stmt *s;
 
 	for (size_t i = 0; i < l->m.folder_count; i++) {
-		Err e = OK;
+		const struct folder *f = l->m.folders[i];
+		Err e = f->loaded ? sync_names(l, f->name, "cur") : OK;
 
-		if (l->m.folders[i]->loaded)
-			e = sync_folder(l, l->m.folders[i]->name);
+		if (!failed(e) && f->loaded)
+			e = sync_names(l, f->name, "new");
 		if (failed(e) && e.sys != ENOENT)
 			return e;
 	}
@@ -503,7 +529,7 @@ local_close(struct mailbox *m)
 static const struct mailbox_driver local_driver = {
 	.close = local_close,
 	.begin = local_begin,
-	.commit = index_commit,
+	.commit = commit,
 	.abort = local_abort,
 	.mark = local_mark,
 	.unmark = local_unmark,
@@ -519,7 +545,6 @@ static const struct mailbox_driver local_driver = {
 	.change = local_change,
 	.copy = local_copy,
 	.remove = local_remove,
-	.secure = local_secure,
 	.settle = local_settle,
 	.fetch = index_fetch,
 	.open_bytes = local_open_bytes,

@@ -44,7 +44,6 @@ enum local_statement {
 	LOCAL_GET_TEXT,
 	LOCAL_GET_DELIVERED,
 	LOCAL_PUT_DELIVERED,
-	LOCAL_DROP_DELIVERED,
 	LOCAL_FORGET,
 	LOCAL_STATEMENTS, /* how many */
 };
@@ -92,6 +91,8 @@ struct local {
 	size_t leaving_count, leaving_marked;
 	struct local_move *moves;
 	size_t move_count, moves_marked;
+	uint32_t named[16]; /* folders that got names in the open transaction */
+	size_t named_count;
 	bool expunged_names; /* the table expunged holds names of files */
 
 	uint64_t *behind; /* keys of messages whose file names are behind, with repeats */

@@ -83,7 +83,7 @@ struct scan {
 	struct str_map *gone;  /* base names of expunged messages */
 	struct found *files;
 	uint64_t modseq; /* of what this scan changes; 0: nothing yet */
-	bool removed;
+	bool removed, missed;
 };
 
 static Err
@@ -359,9 +359,22 @@ compare_file(struct scan *s, const struct found *file)
 	return adopt(s, file);
 }
 
+/* While the queue has a message, a power cut may have taken its file: then a replay brings it. */
+static Err
+may_come_back(struct scan *s, const struct known *k, bool *ret)
+{
+	uint64_t queue_id, key;
+	uint32_t recipient;
+
+	*ret = s->l->unclean;
+	if (*ret || !files_delivery_of(k->name, &queue_id, &recipient))
+		return OK;
+	return index_get_delivered(s->l, queue_id, recipient, ret, &key);
+}
+
 /*
  * A message without a file. Another program may have renamed it while we listed, so it is looked
- * for once more. Right after a crash it stays: a replay may bring its bytes.
+ * for once more.
  */
 static Err
 miss(struct scan *s, const struct known *k)
@@ -370,9 +383,12 @@ miss(struct scan *s, const struct known *k)
 	struct local_file file;
 	char path[LOCAL_PATH_MAX];
 	struct stat st;
+	bool stays;
 	Err e;
 
-	if (s->l->unclean)
+	TRY(may_come_back(s, k, &stays));
+	s->missed = s->missed || stays;
+	if (stays)
 		return OK;
 	e = index_get_file(s->l, k->key, &file);
 	if (failed(e))
@@ -381,7 +397,6 @@ miss(struct scan *s, const struct known *k)
 	if (fstatat(s->l->folder, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return OK;
 	TRY(index_remove(s->l, s->f, uid, scan_modseq(s), NULL));
-	TRY(index_drop_delivered(s->l, k->key));
 	model_removed(&s->l->m, s->f, uid, s->modseq);
 	s->removed = true;
 	return OK;
@@ -425,8 +440,8 @@ scan_folder(struct scan *s)
 	TRY(compare(s));
 	if (changed_new != s->f->seen_new || changed_cur != s->f->seen_cur)
 		model_touch(&s->l->m, s->f);
-	s->f->seen_new = changed_new;
-	s->f->seen_cur = changed_cur;
+	s->f->seen_new = s->missed ? 0 : changed_new; /* to be looked at again */
+	s->f->seen_cur = s->missed ? 0 : changed_cur;
 	return OK;
 }
 
