@@ -62,7 +62,7 @@ static const char *const texts[LOCAL_STATEMENTS] = {
 			       " WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
 	[LOCAL_ADD_MESSAGE] = "INSERT INTO message VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
 			      " NULL)",
-	[LOCAL_ADD_TEXT] = "INSERT INTO columns VALUES(?1, ?2, ?3, ?4)",
+	[LOCAL_ADD_TEXT] = "REPLACE INTO columns VALUES(?1, ?2, ?3, ?4)",
 	[LOCAL_SET_FLAGS] = "UPDATE message SET flags=?2, modseq=?3 WHERE key=?1",
 	[LOCAL_GET_FILE] = "SELECT name, info, pending, stored, raw FROM message WHERE key=?1",
 	[LOCAL_GET_FILES] = "SELECT key, name, info, pending FROM message"
@@ -584,19 +584,26 @@ add_row(struct local *l, uint64_t key, const struct mailbox_message *message, ui
 }
 
 Err
-index_add(struct local *l, const struct folder *f, const struct mailbox_message *message,
-	const struct arrival *a, bool in_new, const char *info)
+index_put_text(struct local *l, uint64_t key, const struct arrival *a)
 {
-	uint64_t key = local_key(f, message->uid);
 	sqlite3_stmt *s;
 
-	TRY(add_row(l, key, message, a->bytes.n, a->raw, a->name, in_new ? NULL : info));
 	TRY(index_statement(l, LOCAL_ADD_TEXT, &s));
 	sql_bind_u64(s, 1, key);
 	sql_bind_u64(s, 2, a->header_size);
 	sql_bind_str(s, 3, str_part(buf_view(&a->text), 0, a->envelope_size));
 	sql_bind_str(s, 4, str_from_at(buf_view(&a->text), a->envelope_size));
 	return sql_done(s);
+}
+
+Err
+index_add(struct local *l, const struct folder *f, const struct mailbox_message *message,
+	const struct arrival *a, bool in_new, const char *info)
+{
+	uint64_t key = local_key(f, message->uid);
+
+	TRY(add_row(l, key, message, a->bytes.n, a->raw, a->name, in_new ? NULL : info));
+	return index_put_text(l, key, a);
 }
 
 Err

@@ -35,6 +35,8 @@ MUST_USE Err index_load(struct mailbox *m, struct folder *f);
 MUST_USE Err index_add(struct local *l, const struct folder *f,
 	const struct mailbox_message *message, const struct arrival *a, bool in_new,
 	const char *info);
+/* Envelope and structure of a message whose bytes came later. */
+MUST_USE Err index_put_text(struct local *l, uint64_t key, const struct arrival *a);
 MUST_USE Err index_change(struct local *l, const struct folder *f,
 	const struct mailbox_message *message);
 /* The row of a copy; the file is linked already. */

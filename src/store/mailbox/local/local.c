@@ -378,7 +378,7 @@ local_repair(struct mailbox *m, const struct folder *f, uint32_t uid, struct arr
 		return OK;
 	TRY(put_file(l, f, a->where, path));
 	a->where[0] = '\0';
-	return OK;
+	return index_put_text(l, local_key(f, uid), a);
 }
 
 /* ---- Folders ---- */
