@@ -51,6 +51,7 @@ def test_records_that_are_wrong_defer(out, record):
     assert results(mail)[0]["status"] == "deferred"
 
 
+@pytest.mark.slow  # libunbound asks a server that was silent again after some time
 def test_mail_waits_for_a_name_server_that_is_away(make_mail, smtp_peer):
     port, names = free_port(), free_port()
     peer = smtp_peer(address="127.0.0.2", port=port)
