@@ -82,6 +82,19 @@ def test_SD_005_data_without_a_recipient(d):
     assert [d.reply()[-1][:3] for _ in range(5)] == ["250", "250", "550", "554", "250"]
 
 
+@pytest.mark.parametrize("body", ["", " BODY=8BITMIME", " BODY=7BIT"])
+def test_SD_006_8bit_octets_stay(mail, d, body):
+    assert "250-8BITMIME" in d("EHLO x")
+    assert d.codes(f"MAIL FROM:<a@far.example>{body}", "RCPT TO:<anna@example.org>") == ["250", "250"]
+    octets = bytes(c for c in range(1, 256) if c not in b"\r\n")
+    assert d.data(b"Subject: x\r\n\r\n" + octets + b"\r\n")[0].startswith("250 ")
+    assert mail.wait_messages("anna@example.org", 1)[0].read_bytes().endswith(b"\n\n" + octets + b"\n")
+
+
+def test_SD_006_binary_is_not_offered(d):
+    assert d.codes("EHLO x", "MAIL FROM:<> BODY=BINARYMIME", "MAIL FROM:<> BODY=9BIT") == ["250", "555", "501"]
+
+
 def test_SD_007_help_disturbs_nothing(d):
     assert d("HELP")[-1].startswith("214 ")
     d.begin()

@@ -31,7 +31,7 @@ static struct {
 	struct buf body, sender, recipients;
 	uint32_t flags;
 	size_t count;
-	bool refuses;
+	Err refuses;
 } kept = { .body = { .max = OUTPUT_MAX },
 	.sender = { .max = 1000 },
 	.recipients = { .max = 100000 } };
@@ -110,9 +110,9 @@ answer_queue(struct server *s, struct server_request *r)
 
 	assert_ok(queue_parse_submit(&r->fields, &r->message, a, &q));
 	pthread_mutex_lock(&kept_lock);
-	verdict_write(&b, kept.refuses ? (Err){ .kind = ERR_TEMP } : OK);
+	verdict_write(&b, kept.refuses);
 	buf_u64(&b, QUEUE_ID);
-	if (!kept.refuses)
+	if (!failed(kept.refuses))
 		keep(&q);
 	pthread_mutex_unlock(&kept_lock);
 	part = buf_view(&b);
@@ -474,16 +474,24 @@ test_SD_047_loops_end(void **state)
 static void
 test_queue_refuses(void **state)
 {
-	AUTO_BUF out = BUF_INIT(OUTPUT_MAX);
+	static const struct {
+		int sys;
+		Str reply;
+	} cases[] = { { 0, S("451 4.3.0") }, { ENOSPC, S("452 4.3.1") } };
 
 	(void)state;
-	kept.refuses = true;
-	play(&mx,
-		S("EHLO me\r\nMAIL FROM:<>\r\nRCPT TO:<anna@here.example>\r\nDATA\r\n\r\n.\r\nQUIT\r\n"),
-		&out);
-	kept.refuses = false;
-	assert_true(str_find_str(buf_view(&out), S("451 4.3.0")) != STR_NONE);
-	assert_true(str_find_str(buf_view(&out), S("queued")) == STR_NONE);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		AUTO_BUF out = BUF_INIT(OUTPUT_MAX);
+
+		kept.refuses = (Err){ ERR_TEMP, cases[i].sys, "not now" };
+		play(&mx,
+			S("EHLO me\r\nMAIL FROM:<>\r\nRCPT TO:<anna@here.example>\r\nDATA\r\n"
+			  "\r\n.\r\nQUIT\r\n"),
+			&out);
+		kept.refuses = OK;
+		assert_true(str_find_str(buf_view(&out), cases[i].reply) != STR_NONE);
+		assert_true(str_find_str(buf_view(&out), S("queued")) == STR_NONE);
+	}
 }
 
 int
