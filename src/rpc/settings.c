@@ -129,6 +129,9 @@ const struct setting settings_queue_table[] = {
 	{ "queue-memory", SETTING_SIZE, AT(memory), "256M",
 		"Memory for messages on their way; beyond it they are read from the disk.",
 		.min = 8 * 1024 * 1024 },
+	{ "queue-segment", SETTING_SIZE, AT(segment), "64M",
+		"Size of a journal segment; three are always kept ready. Small ones are for tests.",
+		.min = 2 * 1024 * 1024, .max = 64 * 1024 * 1024 },
 	MESSAGE_SIZE_MAX(AT(message_size_max)),
 	{ 0 },
 };

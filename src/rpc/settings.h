@@ -68,6 +68,7 @@ struct settings_queue {
 	uint32_t age_max;          /* seconds */
 	uint64_t free_min;         /* octets */
 	uint64_t memory;           /* octets */
+	uint64_t segment;          /* octets, of the journal */
 	uint64_t message_size_max; /* octets */
 };
 

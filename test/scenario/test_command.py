@@ -57,8 +57,8 @@ def test_SD_159_few_settings_are_needed(mail):
     """A whole server, with what `posthorn try` writes down for it."""
     settings = json.loads(mail.command("config", "show", "--json"))
     needed = set(settings) - {"listen.address", "listen.port-base", "plain-auth-on-loopback",
-                              "relay.to-private"}
-    assert needed <= {"data", "hostname"} and len(settings) <= 6
+                              "relay.to-private", "queue-segment"}
+    assert needed <= {"data", "hostname"} and len(settings) <= 7
 
 
 def test_config_explain():

@@ -68,18 +68,15 @@ both_clocks(void)
 
 /* A small disk gets small segments: three of them are always kept empty. */
 static uint32_t
-segment_size(int spool)
+segment_size(int spool, uint64_t wanted)
 {
 	struct statvfs st;
-	uint64_t size;
+	uint64_t size = wanted;
 
-	if (fstatvfs(spool, &st) != 0)
-		return QUEUE_SEGMENT_STANDARD;
-	size = st.f_blocks * st.f_frsize / SEGMENTS_PER_DISK;
+	if (fstatvfs(spool, &st) == 0 && st.f_blocks * st.f_frsize / SEGMENTS_PER_DISK < size)
+		size = st.f_blocks * st.f_frsize / SEGMENTS_PER_DISK;
 	size -= size % SEGMENT_MIN;
-	return size < SEGMENT_MIN              ? SEGMENT_MIN
-	       : size > QUEUE_SEGMENT_STANDARD ? QUEUE_SEGMENT_STANDARD
-					       : (uint32_t)size;
+	return size < SEGMENT_MIN ? SEGMENT_MIN : (uint32_t)size;
 }
 
 static struct queue_limits
@@ -89,7 +86,7 @@ limits_of(const struct settings_queue *s, int spool)
 		.lease = QUEUE_LEASE,
 		.concurrency_max = CONCURRENCY_MAX,
 		.memory = s->memory,
-		.segment_size = segment_size(spool),
+		.segment_size = segment_size(spool, s->segment),
 		.free_min = s->free_min };
 
 	for (size_t i = 0; i < s->retry.n && l.retry_count < QUEUE_RETRY_MAX; i++)
