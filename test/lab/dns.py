@@ -12,6 +12,7 @@ It answers as a forwarder would (recursion available). Records:
     }
 """
 import ipaddress
+import random
 import socket
 import socketserver
 import struct
@@ -128,6 +129,23 @@ class Server:
         with self.lock:
             self.zone[name.lower().rstrip(".")] = what
 
+    def _bind(self, udp, datagram, tcp, stream):
+        """The same port twice, below those that the kernel gives to connections."""
+        while True:
+            port = self.port or random.randrange(2000, 9900)
+            try:
+                first = udp((self.address, port), datagram)
+            except OSError:
+                if self.port:
+                    raise
+                continue
+            try:
+                return first, tcp((self.address, port), stream)
+            except OSError:
+                first.server_close()
+                if self.port:
+                    raise
+
     def start(self):
         lab = self
 
@@ -158,9 +176,8 @@ class Server:
             daemon_threads = True
             allow_reuse_address = True
 
-        self.udp = Udp((self.address, self.port), Datagram)
+        self.udp, self.tcp = self._bind(Udp, Datagram, Tcp, Stream)
         self.port = self.udp.server_address[1]
-        self.tcp = Tcp((self.address, self.port), Stream)
         for server in (self.udp, self.tcp):
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         return self
