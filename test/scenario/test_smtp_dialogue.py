@@ -214,21 +214,14 @@ def test_SD_019_every_reply_has_codes(d):
 
 
 def test_SD_020_nothing_is_queued_for_nobody(mail, d):
-    def spool():  # what the queue has written; segments being made ahead are empty
-        return {f: f.read_bytes() for f in (mail.dir / "spool").rglob("*")
-                if f.is_file() and not f.name.startswith("making")}
-
-    mail.wait_log("ready services")
-    before = spool()
     assert d.codes("EHLO x", "MAIL FROM:<victim@far.example>", "RCPT TO:<nobody@example.org>",
                    "RCPT TO:<x@far.example>") == ["250", "250", "550", "550"]
     d.raw(b"DATA\r\n")
     assert d.reply()[0].startswith("554 ")
-    now = spool()
-    assert all(now[f] == before[f] for f in before) and not any(map(any, (now[f] for f in now.keys() - before)))
     mail.wait_log(r"NOQUEUE: reject: RCPT from \S+\[127\.0\.0\.1\]: 550 5\.1\.1 <nobody@example\.org>: "
                   r".*; from=<victim@far\.example>, to=<nobody@example\.org>, proto=ESMTP, helo=<x>")
-    assert "MAILER-DAEMON" not in mail.log()
+    assert not [f for f in (mail.dir / "spool").rglob("*") if f.is_file() and b"victim" in f.read_bytes()]
+    assert "queue active" not in mail.log()
 
 
 def test_SD_021_typed_by_hand(mail, d):
@@ -288,6 +281,6 @@ def test_long_lines_have_a_limit(d):
 
 def test_many_recipients(mail, d):
     assert d.codes("EHLO x", "MAIL FROM:<a@far.example>") == ["250", "250"]
-    assert d.codes(*["RCPT TO:<anna@example.org>"] * 150) == ["250"] * 150
+    assert d.codes(*["RCPT TO:<anna@example.org>", "RCPT TO:<Anna@Example.ORG>"] * 75) == ["250"] * 150
     assert d.data(b"\r\nonce\r\n")[0].startswith("250 ")
     mail.wait_messages("anna@example.org", 1)

@@ -323,12 +323,17 @@ check_sender(struct talk *t, const struct smtp_command *cmd, Str reply)
 	return begin_transaction(t, cmd, reply);
 }
 
+/* Letter case makes no other person of ours; of others only their own server can tell. */
 static bool
-is_recipient_already(const struct talk *t, Str address)
+is_recipient_already(const struct talk *t, Str address, enum envelope_class class)
 {
-	for (size_t i = 0; i < t->recipient_count; i++)
-		if (str_eq(t->recipients[i].address, address))
+	for (size_t i = 0; i < t->recipient_count; i++) {
+		Str have = t->recipients[i].address;
+
+		if (class == ENVELOPE_LOCAL ? str_eq_icase(have, address)
+					    : str_eq(have, address))
 			return true;
+	}
 	return false;
 }
 
@@ -358,7 +363,7 @@ add_recipient(struct talk *t, Str address, enum envelope_class class, Str reply)
 		.number = (uint32_t)t->recipient_count };
 	size_t cost = address.n + RECIPIENT_COST;
 
-	if (is_recipient_already(t, address)) {
+	if (is_recipient_already(t, address, class)) {
 		smtp_session_add_rcpt(&t->session);
 		return answer(t, reply);
 	}
