@@ -87,6 +87,9 @@ MUST_USE Err mailbox_prepare(void); /* once before forking: makes the first open
 MUST_USE Err mailbox_open_local(const struct mailbox_settings *settings, struct mailbox **ret);
 MUST_USE Err mailbox_open_ram(const struct mailbox_settings *settings, struct mailbox **ret);
 
+/* True when the index was damaged and had to be made anew: whoever opened it says so in the log. */
+bool mailbox_was_rebuilt(const struct mailbox *m);
+
 /* Writes behind what is due, gives back the lease. All views must be closed. NULL is fine. */
 void mailbox_close(struct mailbox *m);
 static inline void

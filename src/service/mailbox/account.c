@@ -26,7 +26,8 @@ enum {
 	CHANNELS_MAX = 16,  /* delivery channels; deliver has one for each account */
 	LEASE_WAIT = 100,   /* ms before asking for the lease again */
 	LEASE_TRIES = 100,
-	TIDY_BUSY = 2 * 1000,  /* ms: the store is told the time at least so often in a session */
+	TIDY_BUSY =
+		2 * 1000, /* ms: the store is told the time at least so often in a session */
 	TIDY_IDLE = 10 * 1000, /* ms: ... and when there is none */
 };
 
@@ -68,6 +69,12 @@ open_mailbox(struct account *a)
 			break;
 		poll(NULL, 0, LEASE_WAIT);
 	}
+	if (!failed(e) && mailbox_was_rebuilt(a->mailbox))
+		log_event(LOG_LEVEL_ERROR, "mailbox.index.rebuilt",
+			F_WORDS("what",
+				S("the index was damaged and is made anew; the old one is "
+				  "index.db.damaged")),
+			F_INT("account", a->place->number));
 	return e;
 }
 

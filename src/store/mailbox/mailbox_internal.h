@@ -176,6 +176,7 @@ struct mailbox {
 	uint64_t modseq, modseq_ceiling;
 	uint32_t validity;   /* the last UIDVALIDITY given out */
 	bool account_behind; /* the driver's commit keeps the ceiling */
+	bool rebuilt;        /* its index was damaged and made anew */
 	char host[256];
 
 	struct transaction *transaction; /* the open one; NULL: none */

@@ -18,6 +18,12 @@ mailbox_close(struct mailbox *m)
 		m->driver->close(m);
 }
 
+bool
+mailbox_was_rebuilt(const struct mailbox *m)
+{
+	return m->rebuilt;
+}
+
 Err
 mailbox_tidy(struct mailbox *m, Time now, Time *ret_due)
 {

@@ -1069,6 +1069,31 @@ test_an_index_without_room(void **state)
 }
 
 static void
+test_a_damaged_index_is_made_anew(void **state)
+{
+	struct place *p = *state;
+	struct mailbox_delivered d;
+	uint32_t validity;
+
+	append(p, 1, S("a: 1\n\n"));
+	flag(p, 1, 1, MAILBOX_SEEN);
+	assert_ok(deliver(p, 5, S("a: 2\n\n"), &d));
+	validity = find(p, S("INBOX")).uid_validity;
+	mailbox_close(p->m);
+	run("sleep 1.1; for f in index.db index.db-wal; do head -c 40000 /dev/zero | tr '\\0' x | "
+	    "dd of=$f bs=1 seek=64 conv=notrunc status=none; done");
+	open_mailbox(p);
+	assert_true(mailbox_was_rebuilt(p->m));
+	assert_int_equal(2, find(p, S("INBOX")).messages);
+	assert_int_equal(1, find(p, S("INBOX")).unseen);
+	assert_true(find(p, S("INBOX")).uid_validity > validity);
+	assert_ok(deliver(p, 5, S("a: 2\n\n"), &d));
+	assert_true(d.before);
+	reopen(p);
+	assert_false(mailbox_was_rebuilt(p->m));
+}
+
+static void
 test_no_uidvalidity_twice(void **state)
 {
 	struct place *p = *state;
@@ -1122,6 +1147,7 @@ main(void)
 		FILES(test_nothing_expunged_returns),
 		FILES(test_a_full_disk_leaves_nothing_half),
 		FILES(test_folders_after_a_crash),
+		FILES(test_a_damaged_index_is_made_anew),
 		FILES(test_an_index_without_room),
 	};
 

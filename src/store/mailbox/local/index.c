@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 enum {
+	VERSION = 1,         /* of the tables; stands in LOCAL_PUT_ACCOUNT too */
 	PATH_MAX_KEPT = 100, /* our names are short; SQLite asks for the room */
 	FILE_MODE = 0600,
 	WAL_LONG = 512 *
@@ -20,7 +21,8 @@ enum {
 };
 
 static const char schema[] =
-	"CREATE TABLE account(created INTEGER NOT NULL, modseq INTEGER NOT NULL,"
+	"CREATE TABLE account(version INTEGER NOT NULL, created INTEGER NOT NULL,"
+	" modseq INTEGER NOT NULL,"
 	" validity INTEGER NOT NULL, clean INTEGER NOT NULL, synced INTEGER NOT NULL,"
 	" subscriptions TEXT NOT NULL) STRICT;"
 	"CREATE TABLE folder(id INTEGER PRIMARY KEY, name TEXT NOT NULL, use INTEGER NOT NULL,"
@@ -38,14 +40,14 @@ static const char schema[] =
 	"CREATE TABLE delivered(queue INTEGER NOT NULL, recipient INTEGER NOT NULL,"
 	" key INTEGER NOT NULL, PRIMARY KEY(queue, recipient)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE expunged(key INTEGER PRIMARY KEY, modseq INTEGER NOT NULL, name TEXT)"
-	" STRICT;"
-	"PRAGMA user_version=1;";
+	" STRICT;";
 
 static const char *const texts[LOCAL_STATEMENTS] = {
-	[LOCAL_GET_ACCOUNT] = "SELECT created, modseq, validity, clean, synced, subscriptions"
-			      " FROM account",
-	[LOCAL_PUT_ACCOUNT] = "REPLACE INTO account(rowid, created, modseq, validity, clean,"
-			      " synced, subscriptions) VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6)",
+	[LOCAL_GET_ACCOUNT] = "SELECT created, modseq, validity, clean, synced, subscriptions,"
+			      " version FROM account",
+	[LOCAL_PUT_ACCOUNT] =
+		"REPLACE INTO account(rowid, version, created, modseq, validity,"
+		" clean, synced, subscriptions) VALUES(1, 1, ?1, ?2, ?3, ?4, ?5, ?6)",
 	[LOCAL_GET_FOLDERS] =
 		"SELECT id, name, use, validity, next, ceiling, messages, unseen,"
 		" deleted, size, modseq, keywords, seen_new, seen_cur, was FROM folder",
@@ -245,6 +247,24 @@ index_open(struct local *l, bool *ret_new)
 			 : "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=NORMAL");
 }
 
+bool
+index_is_damaged(const struct local *l)
+{
+	int code = l->db == NULL ? SQLITE_OK : sqlite3_errcode(l->db);
+
+	return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+}
+
+Err
+index_put_aside(int folder)
+{
+	Err e = file_rename(folder, "index.db-wal", folder, "index.db-wal.damaged");
+
+	if (failed(e) && e.sys != ENOENT)
+		return e;
+	return file_rename(folder, "index.db", folder, "index.db.damaged");
+}
+
 void
 index_close(struct local *l)
 {
@@ -343,6 +363,7 @@ index_load_account(struct local *l)
 {
 	sqlite3_stmt *s;
 	struct cursor c;
+	uint64_t version;
 	bool row;
 
 	TRY(index_statement(l, LOCAL_GET_ACCOUNT, &s));
@@ -357,7 +378,10 @@ index_load_account(struct local *l)
 	c = cursor_of(sql_str(s, 5));
 	while (!cursor_done(&c))
 		model_subscribe(&l->m, cursor_line(&c), true);
+	version = sql_u64(s, 6);
 	sql_reset(s);
+	if (version != VERSION)
+		return fail(ERR_PERM, "index was written by another version");
 	if (l->created == 0) {
 		l->created = (uint32_t)time_seconds(clock_wall());
 		l->m.validity = l->created;

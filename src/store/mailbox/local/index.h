@@ -15,6 +15,11 @@ MUST_USE Err index_prepare(void);
 MUST_USE Err index_open(struct local *l, bool *ret_new);
 void index_close(struct local *l);
 
+/* After a failure: it was because the file is not what SQLite wrote. */
+bool index_is_damaged(const struct local *l);
+/* The next index_open makes a new one; the old one stays for whoever wants to look at it. */
+MUST_USE Err index_put_aside(int folder);
+
 /* Folders, keywords, ceilings, subscriptions, into the model. */
 MUST_USE Err index_load_account(struct local *l);
 MUST_USE Err index_reload(struct mailbox *m);

@@ -666,8 +666,8 @@ mailbox_prepare(void)
 	return index_prepare();
 }
 
-Err
-mailbox_open_local(const struct mailbox_settings *settings, struct mailbox **ret)
+static Err
+open_once(const struct mailbox_settings *settings, struct local **ret, bool *ret_damaged)
 {
 	struct local *l = memory_get(sizeof(*l));
 	Err e = OK;
@@ -682,9 +682,32 @@ mailbox_open_local(const struct mailbox_settings *settings, struct mailbox **ret
 		pthread_mutex_unlock(&l->m.lock);
 	}
 	if (failed(e)) {
+		*ret_damaged = index_is_damaged(l);
 		local_free(l);
 		return e;
 	}
+	*ret = l;
+	return OK;
+}
+
+/*
+ * A damaged index is put aside and made anew from the files: mail and flags in file names are kept,
+ * delivery ids are in the names of what was delivered lately, UIDVALIDITY changes.
+ */
+Err
+mailbox_open_local(const struct mailbox_settings *settings, struct mailbox **ret)
+{
+	bool damaged = false;
+	struct local *l;
+	Err e = open_once(settings, &l, &damaged);
+
+	if (failed(e) && damaged) {
+		TRY(index_put_aside(settings->folder));
+		e = open_once(settings, &l, &damaged);
+		if (!failed(e))
+			l->m.rebuilt = true;
+	}
+	TRY(e);
 	*ret = &l->m;
 	return OK;
 }

@@ -76,10 +76,10 @@ struct local {
 	int folder; /* of the account; the working directory too */
 	sqlite3 *db;
 	sqlite3_stmt *statements[LOCAL_STATEMENTS];
-	uint32_t created; /* seconds since 1970: UIDVALIDITY of the first folders */
-	bool fresh;       /* index.db is new, and nothing was committed yet */
-	bool synced;      /* index.db and its name were synced once */
-	bool made_folder; /* a folder was made on disk, and its name not yet synced */
+	uint32_t created;         /* seconds since 1970: UIDVALIDITY of the first folders */
+	bool fresh;               /* index.db is new, and nothing was committed yet */
+	bool synced;              /* index.db and its name were synced once */
+	_Atomic bool made_folder; /* a folder was made on disk, and its name not yet synced */
 
 	bool clean;   /* index.db says that it was closed in order */
 	bool opened;  /* ... and no longer says so: this process changes it */
