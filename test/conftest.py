@@ -5,6 +5,7 @@ mail         a running Posthorn (server.Server) with anna@example.org and ben@ex
              a mark: @pytest.mark.mail(users={...}, config="...", dns=..., relay_to=...)
 make_mail    starts one with options of its own: make_mail(users={...})
 smtp_peer    makes an SMTP server on the other side: smtp_peer(replies={"RCPT": "450 4.2.1 later"})
+figures      a list; what a test puts there is printed at the end of the run
 nsd          serves zones: nsd({"far.example": "@ MX 10 mx\\nmx A 127.0.0.2"}).address
 
 POSTHORN names the executable to test; default build/src/posthorn.
@@ -23,9 +24,15 @@ LIMIT = 120  # seconds for one test; @pytest.mark.slow: ten times as many
 
 
 def pytest_configure(config):
+    config.figures = []
     config.addinivalue_line("markers", "mail(**options): options of the `mail` fixture")
     config.addinivalue_line("markers", "slow: takes long; left out under sanitizers")
     config.addinivalue_line("markers", "tsan: runs under ThreadSanitizer too")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for figure in config.figures:
+        terminalreporter.write_line(figure)
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -49,6 +56,11 @@ def limit(request):
     signal.alarm(seconds)
     yield
     signal.alarm(0)
+
+
+@pytest.fixture
+def figures(request):
+    return request.config.figures
 
 
 @pytest.fixture
