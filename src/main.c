@@ -41,6 +41,44 @@ find_command(const char *name)
 	return NULL;
 }
 
+static const struct command *
+find_nearest(Str name)
+{
+	const struct command *nearest = NULL;
+	size_t best = str_near(name) + 1;
+
+	for (const struct command *c = command_table; c->name != NULL; c++) {
+		size_t d = str_distance(name, str_from(c->name));
+
+		if (d >= best || d >= name.n)
+			continue;
+		best = d;
+		nearest = c;
+	}
+	return nearest;
+}
+
+static int
+refuse(const char *name)
+{
+	const struct command *nearest = find_nearest(str_from(name));
+
+	fprintf(stderr, "posthorn: there is no command \"%s\"", name);
+	if (nearest != NULL)
+		fprintf(stderr, "; did you mean \"%s\"?\n", nearest->name);
+	else
+		fprintf(stderr, "; posthorn help lists them\n");
+	return EX_USAGE;
+}
+
+static int
+help(const struct command *c)
+{
+	printf("usage: posthorn %s%s%s\n\n%s: %s. See also: man posthorn-%s\n", c->name,
+		c->arguments[0] == '\0' ? "" : " ", c->arguments, c->name, c->summary, c->name);
+	return EX_OK;
+}
+
 /* Other mail systems' names for our commands, as links to this executable. */
 static const struct command *
 find_called_as(const char *path)
@@ -74,6 +112,7 @@ int
 main(int argc, char **argv)
 {
 	const struct command *c;
+	bool asks_help;
 	int taken;
 
 	if (argc > 0 && str_starts(str_from(argv[0]), S("posthorn: ")))
@@ -84,15 +123,23 @@ main(int argc, char **argv)
 	taken = take_options(argc, argv);
 	argc -= taken;
 	argv += taken;
-	if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) {
-		print_usage(argc < 2 ? stderr : stdout);
-		return argc < 2 ? EX_USAGE : EX_OK;
-	}
-	c = find_command(argv[1]);
-	if (c == NULL) {
-		fprintf(stderr, "posthorn: there is no command \"%s\"\n", argv[1]);
+	if (argc < 2) {
 		print_usage(stderr);
 		return EX_USAGE;
 	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("posthorn %s\n", POSTHORN_VERSION);
+		return EX_OK;
+	}
+	asks_help = strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0;
+	if (asks_help && argc == 2) {
+		print_usage(stdout);
+		return EX_OK;
+	}
+	c = find_command(argv[asks_help ? 2 : 1]);
+	if (c == NULL)
+		return refuse(argv[asks_help ? 2 : 1]);
+	if (asks_help || (argc == 3 && strcmp(argv[2], "--help") == 0))
+		return help(c);
 	return c->run(argc - 1, argv + 1);
 }

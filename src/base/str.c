@@ -125,6 +125,43 @@ str_find_last(Str s, char c)
 }
 
 size_t
+str_distance(Str a, Str b)
+{
+	size_t row[3][STR_DISTANCE_MAX + 1] = { 0 };
+
+	if (a.n > STR_DISTANCE_MAX || b.n > STR_DISTANCE_MAX)
+		return STR_DISTANCE_MAX;
+	for (size_t j = 0; j <= b.n; j++)
+		row[0][j] = j;
+	for (size_t i = 1; i <= a.n; i++) {
+		size_t *now = row[i % 3], *before = row[(i - 1) % 3], *two = row[(i + 1) % 3];
+
+		now[0] = i;
+		for (size_t j = 1; j <= b.n; j++) {
+			bool same = char_lower((char)str_at(a, i - 1)) ==
+				    char_lower((char)str_at(b, j - 1));
+			size_t least = before[j - 1] + !same;
+
+			if (before[j] + 1 < least)
+				least = before[j] + 1;
+			if (now[j - 1] + 1 < least)
+				least = now[j - 1] + 1;
+			if (i > 1 && j > 1 && str_at(a, i - 1) == str_at(b, j - 2) &&
+				str_at(a, i - 2) == str_at(b, j - 1) && two[j - 2] + 1 < least)
+				least = two[j - 2] + 1;
+			now[j] = least;
+		}
+	}
+	return row[a.n % 3][b.n];
+}
+
+size_t
+str_near(Str word)
+{
+	return word.n / 3 > 2 ? word.n / 3 : 2;
+}
+
+size_t
 str_find_str(Str s, Str what)
 {
 	const char *hit;

@@ -43,6 +43,16 @@ Str str_from_at(Str s, size_t at); /* all from `at` on */
 /* Offset of the first occurrence, or STR_NONE. */
 size_t str_find(Str s, char c);
 size_t str_find_last(Str s, char c);
+
+enum {
+	STR_DISTANCE_MAX = 64, /* octets; longer words are near nothing */
+};
+
+/* How many letters must be changed, added, left out or swapped; the case of letters does not matter. */
+size_t str_distance(Str a, Str b);
+/* How far a mistyped word may be from what was meant: a third of its letters, two in any case. */
+size_t str_near(Str word);
+
 size_t str_find_str(Str s, Str what);
 size_t str_find_icase(Str s, Str what);
 bool str_has(Str s, char c);

@@ -51,6 +51,8 @@ ask(char **words, int count, struct buf *ret)
 			err_sys_text(e));
 		return e.sys == EACCES ? EX_NOPERM : EX_TEMPFAIL;
 	}
+	if (exit_code == EX_USAGE)
+		return options_usage(usage);
 	if (exit_code != EX_OK)
 		fprintf(stderr, "posthorn queue: %.*s", STR_ARG(buf_view(ret)));
 	return exit_code;
@@ -241,6 +243,18 @@ print_table(Str records, bool one)
 			octets);
 }
 
+static bool
+is_verb(Str word)
+{
+	static const char *const verbs[] = { "list", "show", "cat", "flush", "hold", "release",
+		"remove" };
+
+	for (size_t i = 0; i < COUNT(verbs); i++)
+		if (str_eq(word, str_from(verbs[i])))
+			return true;
+	return false;
+}
+
 int
 command_queue(int argc, char **argv)
 {
@@ -255,6 +269,8 @@ command_queue(int argc, char **argv)
 	if (o.count + 1 > WORDS_MAX)
 		return options_usage(usage);
 	verb = str_from(o.count > 0 ? o.words[0] : "list");
+	if (!is_verb(verb))
+		return options_usage(usage);
 	exit_code = ask(o.words, o.count, &said);
 	if (exit_code != EX_OK)
 		return exit_code;

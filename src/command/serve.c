@@ -29,7 +29,8 @@ command_serve(int argc, char **argv)
 		} else if (option == 'r' && str_to_u64(str_from(optarg), 1 << 20, &fd)) {
 			master.ready_fd = (int)fd;
 		} else if (option != 'd') { /* -d: in the foreground, as it always is */
-			fprintf(stderr, "usage: posthorn serve [--config FILE]\n");
+			fprintf(stderr,
+				"usage: posthorn serve [-d] [--config FILE] [--ready-fd FD]\n");
 			return EX_USAGE;
 		}
 	}

@@ -76,6 +76,65 @@ def test_usage(words):
     assert done.returncode == 64 and "usage: posthorn config" in done.stderr
 
 
+@pytest.mark.parametrize("words,said", [
+    (["--version"], r"posthorn \d+\.\d+\.\d+\n"), (["--help"], r"usage: posthorn "), (["help"], r"usage: posthorn "),
+    (["queue", "--help"], r"usage: posthorn queue \[list "), (["help", "trace"], r"usage: posthorn trace ID")])
+def test_help_is_no_error(words, said):
+    done = posthorn(*words)
+    assert re.match(said, done.stdout) and not done.stderr
+
+
+@pytest.mark.parametrize("words,said", [
+    (["accont", "list"], 'there is no command "accont"; did you mean "account"?'),
+    (["zzzzzz"], 'there is no command "zzzzzz"; posthorn help lists them'),
+    (["queue", "flsh"], "usage: posthorn queue"), (["queue", "show"], "usage: posthorn queue"),
+    (["domain", "ad", "x.example"], "usage: posthorn domain"), (["dump", "x"], "usage: posthorn dump"),
+    (["try", "--dri", "x"], "usage: posthorn try"), (["serve", "--x"], "usage: posthorn serve")])
+def test_mistyped_commands(mail, words, said):
+    command = words if words[0] in ("try", "serve") else ["--dir", mail.dir, *words]
+    done = posthorn(*command, check=False)
+    assert done.returncode == 64 and said in done.stderr, done.stderr
+
+
+def test_ids_that_are_none(mail):
+    for words in (["show", "XYZ"], ["cat", "0"], ["show", "D6296C00103"]):
+        done = mail.command("queue", *words, check=False)
+        assert done.returncode == 65 and not done.stdout and done.stderr.startswith("posthorn queue: "), words
+
+
+def test_every_command_has_its_manual_page():
+    names = re.findall(r"^  (\w+) ", posthorn("help").stdout, re.M)
+    assert len(names) >= 12
+    for name in names:
+        page, = (ROOT / "doc/man").glob(f"posthorn-{name}.[18]")
+        text = page.read_text()
+        for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "SEE ALSO"):
+            assert name == "try" or f".Sh {section}\n" in text, f"{page}: {section}"
+
+
+EXAMPLES = [(page.name, line) for page in sorted((ROOT / "doc/man").iterdir())
+            for line in re.findall(r"^\.Dl (.*)$", page.read_text(), re.M) if "posthorn try" not in line]
+
+
+@pytest.mark.mail(users={"ann@example.org": "secret"})
+def test_examples_of_the_manual_work_as_printed(mail, tmp_path):
+    assert len(EXAMPLES) >= 8
+    programs, home = tmp_path / "bin", tmp_path / "home"
+    programs.mkdir()
+    home.mkdir()
+    (home / "mail").symlink_to(mail.dir)
+    for name, words in (("posthorn", f"--dir {mail.dir}"), ("sendmail", f"sendmail --dir {mail.dir}")):
+        (programs / name).write_text(f'#!/bin/sh\nexec {POSTHORN} {words} "$@"\n')
+        (programs / name).chmod(0o755)
+    for page, line in EXAMPLES:
+        for escape, text in (("\\e", "\\"), ("\\(aq", "'"), ("\\(dq", '"')):
+            line = line.replace(escape, text)
+        done = subprocess.run(line, shell=True, text=True, input="password\n", capture_output=True, check=False,
+                              cwd=home, env={**os.environ, "HOME": str(home), "PATH": f"{programs}:{os.environ['PATH']}"})
+        assert done.returncode == 0, f"{page}: {line}: {done.stdout}{done.stderr}"
+    mail.wait_messages("john@example.org", 1)
+
+
 def test_trace_tells_the_life_of_a_message(mail):
     mail.send("x@far.example", ["anna@example.org"], "Message-ID: <one@far.example>\r\nSubject: one\r\n\r\n")
     mail.send("x@far.example", ["ben@example.org"], "Message-ID: <two@far.example>\r\nSubject: two\r\n\r\n")

@@ -4,7 +4,6 @@
 
 enum {
 	PATH_MAX_OCTETS = 256,
-	WORD_MAX = 64, /* longer words are near nothing */
 };
 
 /* The path of a word below a block: "listen" and "imap" are "listen.imap". */
@@ -46,50 +45,11 @@ is_block(const struct setting *const *tables, Str path)
 	return false;
 }
 
-/* How many letters to add, drop, change or swap with their neighbour to get from a to b. */
-static size_t
-distance(Str a, Str b)
-{
-	size_t row[3][WORD_MAX + 1] = { 0 };
-
-	if (a.n > WORD_MAX || b.n > WORD_MAX)
-		return WORD_MAX;
-	for (size_t j = 0; j <= b.n; j++)
-		row[0][j] = j;
-	for (size_t i = 1; i <= a.n; i++) {
-		size_t *now = row[i % 3], *before = row[(i - 1) % 3], *two = row[(i + 1) % 3];
-
-		now[0] = i;
-		for (size_t j = 1; j <= b.n; j++) {
-			bool same = char_lower((char)str_at(a, i - 1)) ==
-				    char_lower((char)str_at(b, j - 1));
-			size_t least = before[j - 1] + !same;
-
-			if (before[j] + 1 < least)
-				least = before[j] + 1;
-			if (now[j - 1] + 1 < least)
-				least = now[j - 1] + 1;
-			if (i > 1 && j > 1 && str_at(a, i - 1) == str_at(b, j - 2) &&
-				str_at(a, i - 2) == str_at(b, j - 1) && two[j - 2] + 1 < least)
-				least = two[j - 2] + 1;
-			now[j] = least;
-		}
-	}
-	return row[a.n % 3][b.n];
-}
-
-/* A third of its letters may be wrong, two in any case. */
-static size_t
-tolerance(Str word)
-{
-	return word.n / 3 > 2 ? word.n / 3 : 2;
-}
-
 /* The word right below `parent` that is nearest to `word`; empty when none is near. */
 static Str
 nearest_below(const struct setting *const *tables, Str parent, Str word)
 {
-	size_t best = tolerance(word) + 1;
+	size_t best = str_near(word) + 1;
 	Str nearest = S("");
 
 	for (; *tables != NULL; tables++)
@@ -97,7 +57,7 @@ nearest_below(const struct setting *const *tables, Str parent, Str word)
 			struct cursor c = cursor_of(str_from_at(str_from(s->path),
 				parent.n > 0 ? parent.n + 1 : 0));
 			Str candidate = cursor_until(&c, '.');
-			size_t d = distance(word, candidate);
+			size_t d = str_distance(word, candidate);
 
 			if (!is_block_of(s->path, parent) || d >= best || d >= word.n)
 				continue;
@@ -119,7 +79,7 @@ last_word(const char *path)
 Str
 config_nearest(const struct setting *const *tables, Str word)
 {
-	size_t best = tolerance(word) + 1;
+	size_t best = str_near(word) + 1;
 	Str nearest = S("");
 
 	for (; *tables != NULL; tables++)
@@ -129,7 +89,7 @@ config_nearest(const struct setting *const *tables, Str word)
 				cursor_until(&c, '.') };
 
 			for (size_t i = 0; i < COUNT(ways); i++) {
-				size_t d = distance(word, ways[i]);
+				size_t d = str_distance(word, ways[i]);
 
 				if (d >= best || d >= word.n)
 					continue;

@@ -79,7 +79,7 @@ take_id(struct admin *a, Str word, uint64_t *ret)
 {
 	if (!failed(queue_id_parse(word, ret)))
 		return true;
-	complain(a, EX_USAGE, "not a queue id");
+	complain(a, EX_DATAERR, "not a queue id");
 	return false;
 }
 

@@ -162,6 +162,30 @@ test_lines_end_in_crlf(void **state)
 	}
 }
 
+static void
+test_distance_of_words(void **state)
+{
+	static const struct {
+		const char *why;
+		Str a, b;
+		size_t want;
+	} cases[] = {
+		{ "the same", S("queue"), S("Queue"), 0 },
+		{ "one left out", S("accont"), S("account"), 1 },
+		{ "two swapped", S("qeuue"), S("queue"), 1 },
+		{ "nothing in common", S("abc"), S("xyz"), 3 },
+		{ "nothing at all", S(""), S("try"), 3 },
+	};
+	char room[STR_DISTANCE_MAX + 1] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_int_equal(cases[i].want,
+			str_distance(exact(cases[i].a), exact(cases[i].b)));
+	assert_int_equal(STR_DISTANCE_MAX,
+		str_distance(exact((Str){ room, sizeof(room) }), S("a")));
+}
+
 int
 main(void)
 {
@@ -174,6 +198,7 @@ main(void)
 		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_counts_one_octet),
 		cmocka_unit_test(test_lines_end_in_crlf),
+		cmocka_unit_test(test_distance_of_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
