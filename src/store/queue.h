@@ -178,8 +178,13 @@ bool queue_has_ready(const struct queue *q, enum queue_way way, Str destination)
 
 /* The part could not be handed over: it is ready again, as if never taken. */
 void queue_give_back(struct queue *q, void *handle);
-/* All that this holder has is ready again, after a crash. */
-void queue_lease_lost(struct queue *q, uint32_t holder);
+/* All that holders from `first` to `last` have is ready again, after a crash. */
+void queue_lease_lost(struct queue *q, uint32_t first, uint32_t last);
+/*
+ * This holder is done with what it has, and said nothing of some of it: that is due again after a
+ * short wait, and no attempt is counted.
+ */
+void queue_lease_over(struct queue *q, uint32_t holder);
 
 /*
  * Checkpoints. A local delivery is safe once the mail file systems were synced after it; until then

@@ -288,7 +288,11 @@ def queue_is_empty(mail):
 
 
 def wait_queue_empty(mail, seconds=60):
-    server.wait_until("the queue to be empty", lambda: queue_is_empty(mail), seconds=seconds)
+    try:
+        server.wait_until("the queue to be empty", lambda: queue_is_empty(mail), seconds=seconds)
+    except AssertionError:
+        left = mail.command("queue", check=False)
+        raise AssertionError(f"still in the queue:\n{left.stdout[-3000:]}{left.stderr}") from None
 
 
 def check_index(ledger, mail, users, moment=float("inf")):

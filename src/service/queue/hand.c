@@ -16,6 +16,13 @@ enum {
 	SYNC_WAIT = 5 * 60 * 1000, /* ms for a sync of the mail; then another worker is asked */
 };
 
+/* Who takes a job: one caller of one process. A slot has less than 16 bits. */
+static uint32_t
+holder_of(ReplyTo to)
+{
+	return (uint32_t)to.client << 16 | to.slot;
+}
+
 static bool
 same_caller(ReplyTo a, ReplyTo b)
 {
@@ -27,7 +34,8 @@ desk_park(struct desk *d, const struct server_request *r, const struct queue_pul
 {
 	struct desk_parked *p = NULL;
 
-	/* A caller that asks again has stopped waiting for its older request. */
+	/* A caller that asks again is done with what it had, and waits for no older request. */
+	queue_lease_over(d->queue, holder_of(r->reply_to));
 	for (size_t i = 0; i < d->parked_count; i++)
 		if (same_caller(d->parked[i].reply_to, r->reply_to))
 			p = &d->parked[i];
@@ -84,7 +92,7 @@ fill_job(const struct queue_work *w, struct arena *a, struct queue_job *ret)
 			w->reasons[i].text, w->reasons[i].remote };
 }
 
-/* Sends them; what could not be sent is ready again. */
+/* Sends them; what could not be sent (no descriptors, say) is ready again. */
 static void
 send_work(struct desk *d, const struct desk_parked *p, struct queue_work *work, size_t count)
 {
@@ -96,13 +104,16 @@ send_work(struct desk *d, const struct desk_parked *p, struct queue_work *work, 
 		if (!failed(e)) {
 			fill_job(&work[i], d->arena, &job);
 			e = send_job(d, p->reply_to, &job, i + 1 < count);
-			if (failed(e) && e.kind != ERR_GONE)
-				log_failure(LOG_LEVEL_WARNING, "queue.unheard", e);
 		}
 		if (failed(e))
 			queue_give_back(d->queue, work[i].handle);
 		fd_drop(&work[i].fd);
 	}
+	if (!failed(e) || e.kind == ERR_GONE)
+		return;
+	log_failure(LOG_LEVEL_WARNING, "queue.unheard", e);
+	/* The one before it promised another. */
+	(void)!failed(send_job(d, p->reply_to, NULL, false));
 }
 
 static void
@@ -136,7 +147,7 @@ serve_parked(struct desk *d, const struct desk_parked *p, Str destination)
 		arena_reset(d->arena);
 		e = queue_take(d->queue, way, destination,
 			p->pull.most < JOBS_MAX ? p->pull.most : JOBS_MAX, JOBS_OCTETS,
-			p->reply_to.client, d->arena, work, &count);
+			holder_of(p->reply_to), d->arena, work, &count);
 		if (failed(e)) {
 			log_failure(LOG_LEVEL_WARNING, "queue.take", e);
 			count = 0;

@@ -126,7 +126,8 @@ take_gone(struct desk *d)
 	uint16_t client;
 
 	while (server_gone(d->server, &client)) {
-		queue_lease_lost(d->queue, client);
+		queue_lease_lost(d->queue, (uint32_t)client << 16,
+			(uint32_t)client << 16 | 0xffff);
 		desk_room_gone(d, client);
 		/* Whoever was syncing the mail may be among them. */
 		d->checkpoint_handed = false;

@@ -247,7 +247,7 @@ static void
 give_up_destination(struct queue *q, const struct destination *d, Str text, struct buf *payload)
 {
 	list_each (at, &d->ready) {
-		const struct part *p = LINK_OWNER(at, struct part, in_ready);
+		const struct part *p = LINK_OWNER(at, struct part, in_list);
 		struct message *m = p->message;
 
 		for (uint32_t i = p->first; too_old(q, m) && i <= p->last; i++) {
@@ -724,6 +724,7 @@ open_with(struct driver *d, const struct queue_limits *limits,
 	q->destinations = str_map_new();
 	list_init(&q->order);
 	list_init(&q->ready_local);
+	list_init(&q->leased);
 	list_init(&q->active);
 	q->replaying = true;
 	TRY(d->ops->replay(d, &reader, q));

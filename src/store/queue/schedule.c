@@ -80,7 +80,7 @@ part_new(struct message *m, struct destination *d, bool bounce)
 	p->bounce = bounce;
 	p->state = PART_WAITING;
 	p->first = UINT32_MAX;
-	link_init(&p->in_ready);
+	link_init(&p->in_list);
 	list_add_last(&m->parts, &p->in_message);
 	if (d != NULL)
 		d->parts++;
@@ -118,7 +118,7 @@ leave_lists(struct queue *q, struct part *p)
 {
 	struct destination *d = p->destination;
 
-	link_remove(&p->in_ready);
+	link_remove(&p->in_list);
 	timers_clear(&q->part_timers, &p->timer);
 	if (d != NULL && list_empty(&d->ready))
 		link_remove(&d->active);
@@ -148,10 +148,10 @@ schedule_ready(struct queue *q, struct part *p)
 	if (p->message->held)
 		return;
 	if (p->destination == NULL) {
-		list_add_last(&q->ready_local, &p->in_ready);
+		list_add_last(&q->ready_local, &p->in_list);
 		return;
 	}
-	list_add_last(&p->destination->ready, &p->in_ready);
+	list_add_last(&p->destination->ready, &p->in_list);
 	schedule_activate(q, p->destination);
 }
 

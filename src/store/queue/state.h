@@ -64,7 +64,7 @@ enum part_state {
 /* Recipients of one message that are tried together. */
 struct part {
 	struct link in_message;
-	struct link in_ready; /* of a destination, or of the local side */
+	struct link in_list; /* READY: of a destination, or of the local side; LEASED: of all */
 	struct message *message;
 	struct destination *destination; /* NULL: local */
 	bool bounce;                     /* its recipients failed; the sender is to be told */
@@ -115,6 +115,7 @@ struct queue {
 	struct list order;
 
 	struct list ready_local;
+	struct list leased;
 	struct str_map *destinations;
 	struct list active;
 	struct timers part_timers, destination_timers;

@@ -8,6 +8,7 @@
 
 enum {
 	BYTES_MAX = 64 * 1024, /* a longer body goes out as a memfd */
+	POSTPONE = 5,          /* seconds */
 };
 
 static uint8_t
@@ -138,7 +139,8 @@ give(struct queue *q, struct part *p, struct arena *a, struct queue_work *ret)
 static void
 lease(struct queue *q, struct part *p, uint32_t holder, bool alone)
 {
-	link_remove(&p->in_ready);
+	link_remove(&p->in_list);
+	list_add_last(&q->leased, &p->in_list);
 	p->state = PART_LEASED;
 	p->holder = holder;
 	p->alone = alone;
@@ -170,17 +172,40 @@ queue_give_back(struct queue *q, void *handle)
 }
 
 void
-queue_lease_lost(struct queue *q, uint32_t holder)
+queue_lease_lost(struct queue *q, uint32_t first, uint32_t last)
 {
-	list_each (at, &q->order) {
-		struct message *m = LINK_OWNER(at, struct message, order);
+	list_each (at, &q->leased) {
+		struct part *p = LINK_OWNER(at, struct part, in_list);
 
-		list_each (in_message, &m->parts) {
-			struct part *p = LINK_OWNER(in_message, struct part, in_message);
+		if (p->holder >= first && p->holder <= last)
+			schedule_lost(q, p);
+	}
+}
 
-			if (p->state == PART_LEASED && p->holder == holder)
-				schedule_lost(q, p);
-		}
+/* Due again in a while, as if never taken. */
+static void
+postpone(struct queue *q, struct part *p)
+{
+	for (uint32_t i = p->first; i <= p->last; i++) {
+		struct recipient *r = &p->message->recipients[i];
+
+		if (r->part != p)
+			continue;
+		r->owed = false;
+		r->next = time_add_seconds(q->now.wall, POSTPONE);
+	}
+	p->owed = 0;
+	schedule_wait(q, p);
+}
+
+void
+queue_lease_over(struct queue *q, uint32_t holder)
+{
+	list_each (at, &q->leased) {
+		struct part *p = LINK_OWNER(at, struct part, in_list);
+
+		if (p->holder == holder)
+			postpone(q, p);
 	}
 }
 
@@ -217,7 +242,7 @@ first_ready(const struct queue *q, enum queue_way way, const struct destination 
 	if (way == QUEUE_WAY_REMOTE && d == NULL)
 		return NULL;
 	first = list_first(way == QUEUE_WAY_LOCAL ? &q->ready_local : &d->ready);
-	return first == NULL ? NULL : LINK_OWNER(first, struct part, in_ready);
+	return first == NULL ? NULL : LINK_OWNER(first, struct part, in_list);
 }
 
 static struct destination *
@@ -250,10 +275,7 @@ put_off(struct queue *q, struct part *p, Err e)
 			q->watcher.body_lost(q->watcher.self, m->id);
 		return;
 	}
-	for (uint32_t i = p->first; i <= p->last; i++)
-		if (m->recipients[i].part == p)
-			m->recipients[i].next = time_add_seconds(q->now.wall, 10);
-	schedule_wait(q, p);
+	postpone(q, p);
 }
 
 bool

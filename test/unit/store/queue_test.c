@@ -443,7 +443,7 @@ test_dead_destination_starves_nobody(void **state)
 	commit(f);
 	assert_int_equal(0, take(f, QUEUE_WAY_REMOTE));
 	assert_int_equal(0, take_from(f, QUEUE_WAY_REMOTE, S("far-other.example"), 5));
-	queue_lease_lost(f->q, 7);
+	queue_lease_lost(f->q, 7, 7);
 	for (int i = 0; i < 10; i++) {
 		/* Held back as a whole, then tried with one. */
 		pass(f, 60);
@@ -553,7 +553,7 @@ test_poison_is_handled_with_care(void **state)
 	uint64_t innocent = submit_to(f, "ben@example.org");
 
 	assert_int_equal(2, take(f, QUEUE_WAY_LOCAL));
-	queue_lease_lost(f->q, 7);
+	queue_lease_lost(f->q, 7, 7);
 	/* Now one at a time. */
 	assert_int_equal(1, take(f, QUEUE_WAY_LOCAL));
 	assert_int_equal(poison, f->work[0].id);
@@ -587,6 +587,11 @@ test_lease_ends(void **state)
 	result(f, id, 1, QUEUE_FATE_BUSY);
 	assert_int_equal(0, take(f, QUEUE_WAY_LOCAL));
 	pass(f, 1);
+	assert_int_equal(1, take(f, QUEUE_WAY_LOCAL));
+	/* Its holder says nothing, and asks for more. */
+	queue_lease_over(f->q, 7);
+	assert_int_equal(0, take(f, QUEUE_WAY_LOCAL));
+	pass(f, 5);
 	assert_int_equal(1, take(f, QUEUE_WAY_LOCAL));
 }
 
@@ -771,7 +776,7 @@ test_model(void **state)
 			checkpoint(f);
 		} else if (dice < 96) {
 			take(f, QUEUE_WAY_LOCAL);
-			queue_lease_lost(f->q, 7);
+			queue_lease_lost(f->q, 7, 7);
 		} else {
 			reopen(f);
 		}
