@@ -1,4 +1,4 @@
-"""A full disk, a disk that went read-only, no descriptors left: a 4xx, never a lost or half message."""
+"""Under load: a full disk, a disk that went read-only, no descriptors; afterwards the ledger must agree."""
 import contextlib
 import os
 import shutil
