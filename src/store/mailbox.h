@@ -346,7 +346,7 @@ struct mailbox_delivered {
 
 /*
  * Adds what the queue answers for, all or none, in one commit that is COVERED. A delivery that is
- * known by its id is not added again: see "Replay" in doc/architecture.md.
+ * known by its id is not added again: see doc/architecture.md, "Replay".
  */
 MUST_USE Err mailbox_deliver(struct mailbox *m, const struct mailbox_delivery *deliveries,
 	size_t count, struct mailbox_delivered *ret);
