@@ -156,3 +156,21 @@ def test_reload_lets_conversations_end(mail):
     wait_until("the next smtpd", lambda: service(mail, "smtpd"))
     with Dialogue(mail.smtp) as d:
         assert d("NOOP")[0].startswith("250 ")
+
+
+def test_too_many_connections_are_turned_away(mail):
+    limit = 1000  # SMTPD_CONVERSATIONS_MAX
+    crowd = [Dialogue(mail.smtp) for _ in range(limit)]
+    assert all(d.greeting[0].startswith("220 ") for d in crowd)
+    with Dialogue(mail.smtp) as d:
+        assert d.greeting[0].startswith("421 4.7.0 ") and d.ended()
+    for d in crowd[:10]:
+        assert d("QUIT")[0].startswith("221 ")
+        d.socket.close()
+    wait_until("a place to be free", lambda: Dialogue(mail.smtp).greeting[0].startswith("220 "))
+    crowd[-1].begin()
+    assert crowd[-1].data(b"\r\nx\r\n")[0].startswith("250 ")
+    for d in crowd:
+        d.socket.close()
+    mail.wait_messages("anna@example.org", 1)
+    mail.wait_log(r"smtpd\[\d+\]: warning: too many con")

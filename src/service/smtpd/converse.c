@@ -186,7 +186,7 @@ greet(struct talk *t, bool tls_first)
 static Err
 welcome(struct talk *t, const struct smtp_command *cmd)
 {
-	char room[2048], peer_room[NAME_MAX_SAID + CONN_PEER_MAX + 8];
+	char room[2048], peer_room[SMTPD_NAME_MAX + CONN_PEER_MAX + 32];
 	struct buf b = { .p = room, .cap = sizeof(room), .max = sizeof(room) };
 	struct buf peer = {
 		.p = peer_room, .cap = sizeof(peer_room), .max = sizeof(peer_room)
