@@ -88,7 +88,9 @@ find_called_as(const char *path)
 
 	if (strcmp(name, "posthorn") == 0)
 		return NULL;
-	return find_command(strcmp(name, "mailq") == 0 ? "queue" : name);
+	if (strcmp(name, "mailq") == 0)
+		return find_command("queue");
+	return find_command(strcmp(name, "newaliases") == 0 ? "sendmail" : name);
 }
 
 /* Options in front of the command; returns how many words they take. */

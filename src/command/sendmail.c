@@ -24,6 +24,7 @@
 #include <sys/random.h>
 #include <sysexits.h>
 
+int command_queue(int argc, char **argv);
 int command_sendmail(int argc, char **argv);
 
 enum {
@@ -259,6 +260,17 @@ send(struct job *j, int count, char **addresses)
 	return EX_OK;
 }
 
+/* mailq */
+static int
+list_queue(void)
+{
+	char name[] = "queue";
+	char *argv[] = { name, NULL };
+
+	optind = 0; /* getopt begins anew */
+	return command_queue(1, argv);
+}
+
 /* Other programs' options: what asks for something that we do anyway is taken and does nothing. */
 static int
 take_options(struct job *j, int argc, char **argv)
@@ -299,8 +311,10 @@ take_options(struct job *j, int argc, char **argv)
 				j->dots = true;
 			break;
 		case 'b':
-			if (optarg[0] == 'i') /* newaliases: aliases are always new */
+			if (optarg[0] == 'i')
 				return EX_OK;
+			if (optarg[0] == 'p')
+				return list_queue();
 			if (optarg[0] == 'm')
 				break;
 			fprintf(stderr, "sendmail: -b%s is not offered\n", optarg);
@@ -320,7 +334,9 @@ command_sendmail(int argc, char **argv)
 	struct job j = { .name = S(""),
 		.message = BUF_INIT(MESSAGE_MAX),
 		.recipients = BUF_INIT(RECIPIENTS_TEXT_MAX) };
-	int code = take_options(&j, argc, argv);
+	/* newaliases: aliases are always new */
+	int code = str_ends(str_from(argv[0]), S("newaliases")) ? EX_OK
+								: take_options(&j, argc, argv);
 
 	if (code >= 0)
 		return code;

@@ -50,6 +50,16 @@ def test_SD_120_called_as_sendmail(mail, tmp_path):
     assert b'\nFrom: "Anna Smith" <anna@example.org>\n' in text and text.endswith(b"\n\nno header\n")
 
 
+def test_SD_120_mailq_and_newaliases(mail, tmp_path):
+    links = {name: tmp_path / name for name in ("newaliases", "mailq")}
+    for link in links.values():
+        os.symlink(server.POSTHORN, link)
+    assert subprocess.run([links["newaliases"]], timeout=20 * SLOWER, check=True).returncode == 0
+    listed = subprocess.run([links["mailq"], "--dir", mail.dir], text=True, capture_output=True,
+                            timeout=20 * SLOWER, check=True)
+    assert sendmail(mail, "-bp", text="") == listed.stdout
+
+
 def test_SD_120_usage(mail):
     assert sendmail(mail, text="Subject: x\n\n", check=False).returncode == 64
     assert sendmail(mail, "-Z", "x@example.org", text="", check=False).returncode == 64
