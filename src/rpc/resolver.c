@@ -5,8 +5,7 @@ enum {
 	TIMEOUT = 60 * 1000, /* ms; libunbound gives up on silent servers before that */
 };
 
-#define ASKERS \
-	(BIT(SERVICE_RELAY) | BIT(SERVICE_SMTPD) | BIT(SERVICE_SUBMIT) | BIT(SERVICE_CONTROL))
+#define ASKERS (BIT(SERVICE_RELAY) | BIT(SERVICE_SMTPD) | BIT(SERVICE_SUBMIT))
 
 const struct rpc_rule resolver_rules[] = {
 	{ RESOLVER_ASK_MX, ASKERS },

@@ -225,18 +225,6 @@ def test_SD_022_dsn_in_every_delivery_line(mail):
     mail.wait_log(r"[0-9A-F]{10,}: to=<ben@example\.org>.*dsn=2\.0\.0, status=sent")
 
 
-def test_SD_006_octets_arrive_as_they_were_sent(mail):
-    octets = bytes(range(0x80, 0x100)) + b"\r\n" + bytes(reversed(range(0x80, 0x100))) + b"\r\n"
-    with Dialogue(mail.smtp) as d:
-        assert "250-8BITMIME" in d("EHLO x")
-        assert d.codes("MAIL FROM:<a@far.example> BODY=8BITMIME", "RCPT TO:<anna@example.org>") == ["250"] * 2
-        assert d.data(b"Subject: eight\r\n\r\n" + octets)[0].startswith("250 ")
-        assert d.codes("MAIL FROM:<a@far.example> BODY=9BIT") == ["501"]
-    assert only_message(mail).endswith(b"\n\n" + octets.replace(b"\r\n", b"\n"))
-    _, answer = mail.reader("anna@example.org").fetch("1", "(BODY.PEEK[TEXT])")
-    assert answer[0][1] == octets
-
-
 def test_SD_054_delivered_to_and_the_loop_it_detects(mail):
     mail.send("ben@example.org", ["anna+tag@example.org"], "Subject: x\r\n\r\nx\r\n")
     text = only_message(mail)
