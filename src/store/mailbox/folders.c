@@ -31,60 +31,71 @@ describe(const struct mailbox *m, const struct folder *f, struct mailbox_folder 
 		.modseq = f->modseq,
 		.size = f->size,
 	};
-	for (size_t i = 0; i < m->folder_count && !ret->children; i++)
-		ret->children = name_is_below(m->folders[i]->name, f->name);
 }
 
-/* A list that is being put together, in the arena. */
+/* A list that is being put together in the arena; names leads to its entries, which do not move. */
 struct listing {
 	struct arena *arena;
 	struct mailbox_folder *all;
-	size_t count, capacity;
+	size_t count;
+	struct str_map *names;
 };
 
-static Err
-listing_add(struct listing *l, const struct mailbox_folder *value, Str name)
+static size_t
+count_levels(Str name)
 {
-	if (l->count == l->capacity) {
-		size_t capacity = l->capacity == 0 ? 32 : l->capacity * 2;
-		struct mailbox_folder *more =
-			arena_try_array(l->arena, capacity, sizeof(*more));
+	size_t levels = 1;
 
-		if (more == NULL)
-			return fail(ERR_LIMIT, "too many folders");
-		if (l->count > 0)
-			memcpy(more, l->all, l->count * sizeof(*more));
-		l->all = more;
-		l->capacity = capacity;
-	}
-	l->all[l->count] = *value;
-	TRY(arena_copy(l->arena, name, &l->all[l->count].name));
+	for (size_t at = 0; at < name.n; at++)
+		levels += str_at(name, at) == '/';
+	return levels;
+}
+
+/* Room for every folder, subscription, and each name above a folder. */
+static Err
+make_room(const struct mailbox *m, struct listing *l)
+{
+	size_t most = str_map_count(m->subscriptions);
+
+	for (size_t i = 0; i < m->folder_count; i++)
+		most += count_levels(m->folders[i]->name);
+	l->all = arena_try_array(l->arena, most, sizeof(*l->all));
+	return l->all == NULL && most > 0 ? fail(ERR_LIMIT, "too many folders") : OK;
+}
+
+static Err
+listing_add(struct listing *l, const struct mailbox_folder *value, Str name,
+	struct mailbox_folder **ret)
+{
+	struct mailbox_folder *at = &l->all[l->count];
+
+	*at = *value;
+	TRY(arena_copy(l->arena, name, &at->name));
 	l->count++;
+	str_map_set(l->names, at->name, at);
+	if (ret != NULL)
+		*ret = at;
 	return OK;
 }
 
-static bool
-listed(const struct listing *l, Str name)
-{
-	for (size_t i = 0; i < l->count; i++)
-		if (str_eq(l->all[i].name, name))
-			return true;
-	return false;
-}
-
-/* Names above a folder that have no folder of their own. */
+/* Names above a folder: they have children, and may have no folder of their own. */
 static Err
 add_parents(struct listing *l, const struct mailbox *m, Str name)
 {
 	for (size_t at = 0; at < name.n; at++) {
-		struct mailbox_folder parent = { .children = true };
 		Str above = str_part(name, 0, at);
+		struct mailbox_folder *parent;
 
-		if (str_at(name, at) != '/' || model_folder_named(m, above) != NULL ||
-			listed(l, above))
+		if (str_at(name, at) != '/')
 			continue;
-		parent.subscribed = str_map_get(m->subscriptions, above) != NULL;
-		TRY(listing_add(l, &parent, above));
+		parent = str_map_get(l->names, above);
+		if (parent == NULL)
+			TRY(listing_add(l,
+				&(struct mailbox_folder){
+					.subscribed =
+						str_map_get(m->subscriptions, above) != NULL },
+				above, &parent));
+		parent->children = true;
 	}
 	return OK;
 }
@@ -105,18 +116,19 @@ list_folders(const struct mailbox *m, struct listing *l)
 	const struct subscription *s;
 	size_t at = 0;
 
+	TRY(make_room(m, l));
 	for (size_t i = 0; i < m->folder_count; i++) {
 		struct mailbox_folder value;
 
 		describe(m, m->folders[i], &value);
-		TRY(listing_add(l, &value, m->folders[i]->name));
+		TRY(listing_add(l, &value, m->folders[i]->name, NULL));
 	}
 	for (size_t i = 0; i < m->folder_count; i++)
 		TRY(add_parents(l, m, m->folders[i]->name));
 	while ((s = str_map_each(m->subscriptions, &at)) != NULL)
-		if (model_folder_named(m, s->name) == NULL && !listed(l, s->name))
+		if (str_map_get(l->names, s->name) == NULL)
 			TRY(listing_add(l, &(struct mailbox_folder){ .subscribed = true },
-				s->name));
+				s->name, NULL));
 	if (l->count > 0)
 		qsort(l->all, l->count, sizeof(*l->all), compare_listed);
 	return OK;
@@ -126,7 +138,7 @@ Err
 mailbox_folder_list(struct mailbox *m, struct arena *arena, struct mailbox_folder **ret,
 	size_t *ret_count)
 {
-	struct listing l = { .arena = arena };
+	struct listing l = { .arena = arena, .names = str_map_new() };
 	Err e;
 
 	pthread_mutex_lock(&m->lock);
@@ -134,6 +146,7 @@ mailbox_folder_list(struct mailbox *m, struct arena *arena, struct mailbox_folde
 	if (!failed(e))
 		e = list_folders(m, &l);
 	pthread_mutex_unlock(&m->lock);
+	str_map_free(l.names);
 	TRY(e);
 	*ret = l.all;
 	*ret_count = l.count;
@@ -151,6 +164,8 @@ find_folder(struct mailbox *m, Str name, struct arena *arena, struct mailbox_fol
 	if (f == NULL)
 		return fail(ERR_PEER, "no such folder");
 	describe(m, f, &value);
+	for (size_t i = 0; i < m->folder_count && !value.children; i++)
+		value.children = name_is_below(m->folders[i]->name, f->name);
 	TRY(arena_copy(arena, f->name, &value.name));
 	*ret = value;
 	return OK;
