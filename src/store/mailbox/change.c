@@ -44,14 +44,21 @@ finish(struct mailbox *m, Err e)
 static Err
 put_folders(struct mailbox *m)
 {
+	list_each (at, &m->dirty)
+		TRY(m->driver->put_folder(m, LINK_OWNER(at, struct folder, dirty)));
+	return OK;
+}
+
+/* Sessions that wait hear of it now: a wake-up before the commit would only find the lock taken. */
+static void
+wake_sessions(struct mailbox *m)
+{
 	list_each (at, &m->dirty) {
 		struct folder *f = LINK_OWNER(at, struct folder, dirty);
 
-		if (!f->removed)
-			TRY(m->driver->put_folder(m, f));
 		link_remove(&f->dirty);
+		model_wake(f);
 	}
-	return OK;
 }
 
 static void
@@ -64,6 +71,8 @@ commit(struct mailbox *m)
 	if (failed(e)) {
 		m->driver->abort(m);
 		model_reload(m);
+	} else {
+		wake_sessions(m);
 	}
 	finish(m, e);
 }

@@ -103,8 +103,8 @@ model_add_folder(struct mailbox *m, uint32_t id, Str name)
 	return f;
 }
 
-static void
-wake_views(struct folder *f)
+void
+model_wake(struct folder *f)
 {
 	list_each (at, &f->views) {
 		struct view *v = LINK_OWNER(at, struct view, link);
@@ -126,7 +126,7 @@ model_remove_folder(struct mailbox *m, struct folder *f)
 	m->folder_count--;
 	link_remove(&f->dirty);
 	f->removed = true;
-	wake_views(f);
+	model_wake(f);
 	if (list_empty(&f->views))
 		model_free_folder(f);
 }
@@ -301,7 +301,6 @@ add_event(struct folder *f, uint32_t uid, bool gone)
 		f->events = memory_resize(f->events, f->event_capacity, sizeof(struct event));
 	}
 	f->events[f->event_count++] = (struct event){ .uid = uid, .gone = gone };
-	wake_views(f);
 }
 
 static void

@@ -28,6 +28,9 @@ struct mailbox_message *model_message(const struct folder *f, uint32_t uid); /* 
 uint64_t model_next_modseq(struct mailbox *m);
 uint32_t model_next_uid(struct mailbox *m, struct folder *f);
 
+/* Sessions that wait for changes of the folder look at it. */
+void model_wake(struct folder *f);
+
 /* These change memory and counts, and leave events; the driver was told before. */
 void model_added(struct mailbox *m, struct folder *f, const struct mailbox_message *message);
 void model_changed(struct mailbox *m, struct folder *f, const struct mailbox_message *message);
