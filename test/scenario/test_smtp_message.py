@@ -41,6 +41,25 @@ def test_SD_031_name_of_the_client_is_verified(make_mail, nsd, address, name):
     mail.wait_log(rf"client={re.escape(name)}\[{re.escape(address)}\]")
 
 
+def test_SD_031_results_are_ours_alone(make_mail, nsd):
+    mail = make_mail(dns=nsd(ZONES).address)
+    with Dialogue(mail.smtp) as d:
+        host = d.greeting[0].split()[1]
+    results = "Authentication-Results: {}; spf=pass smtp.mailfrom=far.example\r\n"
+    forged = [results.format(name) for name in (host, host.upper(), f'"{host}"', f"\r\n {host}", f"(x) {host}")]
+    for address, verdict in (("127.0.0.2", "pass"), ("127.0.0.3", "fail")):
+        with smtplib.SMTP(*mail.smtp, timeout=20 * SLOWER, source_address=(address, 0)) as client:
+            client.sendmail("a@far.example", [f"{'anna' if verdict == 'pass' else 'ben'}@example.org"],
+                            "".join(forged) + results.format("mx.elsewhere.example") + "Subject: x\r\n\r\nx\r\n")
+    for user, verdict, address, name in (("anna", "pass", "127.0.0.2", "good.far.example"),
+                                         ("ben", "fail", "127.0.0.3", "unknown")):
+        text = only_message(mail, f"{user}@example.org")
+        found = email.message_from_bytes(text).get_all("Authentication-Results")
+        assert found == [f'{host}; iprev={verdict} policy.iprev="{address}" ({name})',
+                         "mx.elsewhere.example; spf=pass smtp.mailfrom=far.example"]
+        assert text.index(b"Authentication-Results: ") < text.index(b"Received: ")
+
+
 def with_of(mail, user="anna@example.org"):
     return re.search(r" with (\S+) id (\S+)", " ".join(received(only_message(mail, user))[0].split()))[1]
 
@@ -162,6 +181,7 @@ def test_SD_050_date_when_missing(mail):
     dates = email.message_from_bytes(only_message(mail)).get_all("Date")
     assert len(dates) == 1
     assert abs(email.utils.parsedate_to_datetime(dates[0]).timestamp() - time.time()) < 60 * SLOWER
+    assert re.search(r" [+-]\d{4} \(added by \S+\)$", dates[0])
 
 
 def test_SD_051_undisclosed_recipients(mail):

@@ -75,6 +75,42 @@ mime_trace_write_received(struct buf *b, const struct mime_received *r)
 }
 
 void
+mime_trace_write_results(struct buf *b, const struct mime_received *r)
+{
+	Str address = str_starts(r->peer, S("IPv6:")) ? str_from_at(r->peer, 5) : r->peer;
+
+	buf_put(b, S("Authentication-Results: "));
+	put_safe(b, r->by);
+	buf_put(b, r->peer_name.n > 0 ? S("; iprev=pass policy.iprev=\"")
+				      : S("; iprev=fail policy.iprev=\""));
+	put_safe(b, address);
+	buf_put(b, S("\" ("));
+	put_safe(b, r->peer_name.n > 0 ? r->peer_name : S("unknown"));
+	buf_put(b, S(")\n"));
+}
+
+/* authserv-id is the first word, quoted or not (RFC 8601, 2.2); nobody honest begins with a comment. */
+bool
+mime_trace_is_forged_result(const struct mime_field *field, Str by)
+{
+	struct cursor c = cursor_of(field->body);
+	Str id = S("");
+
+	if (!str_eq_icase(field->name, S("Authentication-Results")))
+		return false;
+	while (cursor_take_char(&c, ' ') || cursor_take_char(&c, '\t') ||
+		cursor_take_char(&c, '\n') || cursor_take_char(&c, '\r') ||
+		cursor_take_char(&c, '"'))
+		;
+	if (str_starts(c.rest, S("(")))
+		return true;
+	for (id = c.rest, id.n = 0; id.n < c.rest.n; id.n++)
+		if (str_has(S(" \t\r\n;(\""), (char)str_at(c.rest, id.n)))
+			break;
+	return str_eq_icase(id, by);
+}
+
+void
 mime_trace_write_return_path(struct buf *b, Str sender)
 {
 	buf_put(b, S("Return-Path: <"));
@@ -91,11 +127,13 @@ mime_trace_write_delivered_to(struct buf *b, Str recipient)
 }
 
 void
-mime_trace_write_date(struct buf *b, const struct mime_date *d)
+mime_trace_write_date(struct buf *b, const struct mime_date *d, Str by)
 {
 	buf_put(b, S("Date: "));
 	mime_date_write(b, d);
-	buf_put_char(b, '\n');
+	buf_put(b, S(" (added by "));
+	put_safe(b, by);
+	buf_put(b, S(")\n"));
 }
 
 void

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "format/mime/date.h"
+#include "format/mime/header.h"
 
 struct mime_received {
 	Str helo;      /* as said; empty: none */
@@ -25,9 +26,15 @@ struct mime_received {
 
 void mime_trace_write_received(struct buf *b, const struct mime_received *r);
 
+/* What reverse DNS says of the peer (RFC 8601, 2.7.3). Stands above our Received line (RFC 8601, 5). */
+void mime_trace_write_results(struct buf *b, const struct mime_received *r);
+/* True when an Authentication-Results field claims to be `by`'s own (RFC 8601, 5): it is not. */
+bool mime_trace_is_forged_result(const struct mime_field *field, Str by);
+
 void mime_trace_write_return_path(struct buf *b, Str sender); /* empty: "<>" */
 void mime_trace_write_delivered_to(struct buf *b, Str recipient);
-void mime_trace_write_date(struct buf *b, const struct mime_date *d);
+/* `by` added it, and a comment says so. */
+void mime_trace_write_date(struct buf *b, const struct mime_date *d, Str by);
 void mime_trace_write_message_id(struct buf *b, Str unique, Str host);
 
 /* How many hops a message has behind it: Received lines, counted up to most. */

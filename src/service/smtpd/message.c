@@ -38,13 +38,15 @@ keep_id(struct smtpd_message *m, Str body)
 
 /*
  * Bcc of what is submitted is nobody's business (RFC 5322, 3.6.3). Return-Path belongs to whoever
- * delivers the message in the end, and is written then (RFC 5321, 4.4).
+ * delivers the message in the end, and is written then (RFC 5321, 4.4). What claims to be our own
+ * judgement of the message is not (RFC 8601, 5).
  */
 static bool
-drop_field(const struct smtpd_message *m, Str name)
+drop_field(const struct smtpd_message *m, const struct mime_field *f)
 {
-	return str_eq_icase(name, S("Return-Path")) ||
-	       (m->terms->submission && str_eq_icase(name, S("Bcc")));
+	return str_eq_icase(f->name, S("Return-Path")) ||
+	       mime_trace_is_forged_result(f, m->terms->received.by) ||
+	       (m->terms->submission && str_eq_icase(f->name, S("Bcc")));
 }
 
 struct seen {
@@ -73,7 +75,7 @@ look_at(struct smtpd_message *m, struct seen *seen)
 		} else if (str_eq_icase(f.name, S("To")) || str_eq_icase(f.name, S("Cc"))) {
 			seen->recipients = true;
 		}
-		if (drop_field(m, f.name))
+		if (drop_field(m, &f))
 			seen->unwanted = true;
 	}
 }
@@ -85,7 +87,7 @@ add_missing(struct smtpd_message *m, const struct seen *seen, struct buf *out)
 	const struct mime_received *r = &m->terms->received;
 
 	if (!seen->date)
-		mime_trace_write_date(out, &r->when);
+		mime_trace_write_date(out, &r->when, r->by);
 	if (!seen->message_id) {
 		size_t at = out->n;
 
@@ -104,7 +106,7 @@ put_wanted(const struct smtpd_message *m, struct buf *out)
 	struct mime_field f;
 
 	while (mime_field_next(&c, &f)) {
-		if (!drop_field(m, f.name))
+		if (!drop_field(m, &f))
 			buf_put(out, f.whole);
 		behind = c.rest;
 	}
@@ -122,6 +124,8 @@ begin_text(struct smtpd_message *m)
 	look_at(m, &seen);
 	m->looping = seen.hops >= SMTPD_HOPS_MAX;
 	buf_room(&whole, m->text.n + ADDED_MAX / 8);
+	if (!m->terms->submission)
+		mime_trace_write_results(&whole, &m->terms->received);
 	mime_trace_write_received(&whole, &m->terms->received);
 	if (m->terms->submission)
 		add_missing(m, &seen, &whole);

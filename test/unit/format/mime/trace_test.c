@@ -71,6 +71,39 @@ test_SD_054_circles_are_seen(void **state)
 	assert_int_equal(1, mime_trace_count_received(message, 1));
 }
 
+static void
+test_SD_031_results_that_claim_to_be_ours(void **state)
+{
+	static const struct {
+		const char *why;
+		Str line;
+		bool forged;
+	} cases[] = {
+		{ "our name", S("Authentication-Results: mx.here; spf=pass\n"), true },
+		{ "in another case", S("authentication-results:MX.Here;spf=pass\n"), true },
+		{ "quoted", S("Authentication-Results: \"mx.here\"; spf=pass\n"), true },
+		{ "with a version", S("Authentication-Results: mx.here 1; none\n"), true },
+		{ "folded", S("Authentication-Results:\n\tmx.here;\n spf=pass\n"), true },
+		{ "behind a comment", S("Authentication-Results: (x) mx.here; a=b\n"), true },
+		{ "and nothing else", S("Authentication-Results: mx.here\n"), true },
+		{ "another's", S("Authentication-Results: mx.there; spf=pass\n"), false },
+		{ "a longer name", S("Authentication-Results: mx.here.org; spf=pass\n"),
+			false },
+		{ "empty", S("Authentication-Results:\n"), false },
+		{ "another field", S("X-Results: mx.here; spf=pass\n"), false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct cursor c = cursor_of(exact(cases[i].line));
+		struct mime_field field;
+
+		assert_true(mime_field_next(&c, &field));
+		if (mime_trace_is_forged_result(&field, S("mx.here")) != cases[i].forged)
+			fail_msg("%s", cases[i].why);
+	}
+}
+
 int
 main(void)
 {
@@ -79,6 +112,7 @@ main(void)
 		cmocka_unit_test(test_a_client_cannot_break_the_line),
 		cmocka_unit_test(test_SD_052_return_path),
 		cmocka_unit_test(test_SD_054_circles_are_seen),
+		cmocka_unit_test(test_SD_031_results_that_claim_to_be_ours),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -368,7 +368,9 @@ test_SD_010_what_is_kept(void **state)
 	assert_str(S("anna@here.example "), buf_view(&kept.recipients));
 	assert_int_equal(ENVELOPE_8BIT, kept.flags);
 	assert_true(str_starts(body,
-		S("Received: from me (client.example [192.0.2.1])\n\tby mx.here.example ")));
+		S("Authentication-Results: mx.here.example; iprev=pass "
+		  "policy.iprev=\"192.0.2.1\" (client.example)\n"
+		  "Received: from me (client.example [192.0.2.1])\n\tby mx.here.example ")));
 	assert_true(str_find_str(body, S("for <anna@here.example>; ")) != STR_NONE);
 	assert_true(str_ends(body, S("\nSubject: x\n\n.\n\xe9\n")));
 }
@@ -386,7 +388,9 @@ test_SD_039_an_IPv6_client(void **state)
 	assert_true(str_find_str(buf_view(&out), S("Hello client.example [2001:db8::1], ")) !=
 		    STR_NONE);
 	assert_true(str_starts(buf_view(&kept.body),
-		S("Received: from me (client.example [IPv6:2001:db8::1])\n")));
+		S("Authentication-Results: mx.here.example; iprev=pass "
+		  "policy.iprev=\"2001:db8::1\" (client.example)\n"
+		  "Received: from me (client.example [IPv6:2001:db8::1])\n")));
 }
 
 static void
