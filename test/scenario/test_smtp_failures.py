@@ -174,3 +174,24 @@ def test_too_many_connections_are_turned_away(mail):
         d.socket.close()
     mail.wait_messages("anna@example.org", 1)
     mail.wait_log(r"smtpd\[\d+\]: warning: too many con")
+
+
+@pytest.mark.slow
+@pytest.mark.mail(config="queue-memory 64M")
+def test_large_messages_wait_for_one_another(mail):
+    """More of them at once than memory is given for, and nobody says how large they will be."""
+    line = b"0123456789abcdefghijklmnopqrstuvwxyz" * 2 + b"\r\n"
+    replies = []
+
+    def send():
+        with Dialogue(mail.smtp, seconds=100) as d:
+            d.begin()
+            replies.append(d.data(b"\r\n" + line * (8_000_000 // len(line)))[0])
+
+    threads = [threading.Thread(target=send) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [r[:4] for r in replies] == ["250 "] * len(threads), replies
+    mail.wait_messages("anna@example.org", len(threads), seconds=30)

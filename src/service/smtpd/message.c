@@ -6,9 +6,8 @@
 #include "service/smtpd/smtpd.h"
 
 enum {
-	PIECE_MAX = 256 * 1024,      /* octets of text; one read adds far less */
-	ADDED_MAX = 8 * 1024,        /* octets of our own lines */
-	ROOM_STEP = 8 * 1024 * 1024, /* octets of room asked for when no size was announced */
+	PIECE_MAX = 256 * 1024, /* octets of text; one read adds far less */
+	ADDED_MAX = 8 * 1024,   /* octets of our own lines */
 };
 
 void
@@ -140,21 +139,19 @@ begin_text(struct smtpd_message *m)
 }
 
 /*
- * Memory for large messages is rationed by `queue`. What MAIL announced is asked for at once, so
- * that two messages cannot wait for one another's second half.
+ * Memory for large messages is rationed by `queue`. All of it is asked for at once: what MAIL
+ * announced, or the limit when it said nothing. Who came back for more while holding some would
+ * wait for others who do the same.
  */
 static Err
 ask_room(struct smtpd_message *m, uint64_t size)
 {
-	uint64_t most = m->data.size_max + ADDED_MAX;
-	uint64_t all = m->announced + ADDED_MAX;
+	uint64_t all = m->data.size_max + ADDED_MAX;
 
 	if (size <= QUEUE_BODY_FREE || size <= m->room)
 		return OK;
-	if (all < size + ROOM_STEP)
-		all = size + ROOM_STEP;
-	if (all > most)
-		all = most;
+	if (m->announced > 0 && size <= m->announced + ADDED_MAX)
+		all = m->announced + ADDED_MAX;
 	m->no_room = true;
 	TRY(queue_call_room(m->terms->queue, all - m->room));
 	m->no_room = false;
