@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "os/memfd.h"
 #include "store/mailbox.h"
 #include "test.h"
 
@@ -581,6 +582,49 @@ test_delivery_happens_once(void **state)
 	assert_false(d.before);
 }
 
+/* A message that nobody can take apart, one that keeps its line ends, one from a memfd. */
+static void
+test_deliveries_of_every_kind(void **state)
+{
+	struct place *p = *state;
+	struct mailbox_delivery d[3] = {
+		{ .queue_id = 1,
+			.unparsed = true,
+			.message = { .bytes = S("a: 1\n\n"), .fd = -1 } },
+		{ .queue_id = 2,
+			.message = { .bytes = S("a: 2\r\n\r\nb\nc"), .fd = -1, .raw = true } },
+		{ .queue_id = 3, .flags = MAILBOX_FLAGGED, .message = { .size = 13 } },
+	};
+	struct mailbox_delivered result[3];
+	struct mailbox_view *v;
+	struct mailbox_row *rows;
+	struct mailbox_bytes b;
+
+	assert_ok(memfd_from(S("Subject: 3\n\nx"), &d[2].message.fd));
+	assert_ok(mailbox_deliver(p->m, d, 3, result));
+	close(d[2].message.fd);
+	assert_ok(mailbox_view_open(p->m, 1, &v));
+	assert_int_equal(3, v->count);
+	assert_int_equal(8, v->messages[0].size);
+	assert_int_equal(11, v->messages[1].size);
+	assert_int_equal(15, v->messages[2].size);
+	assert_int_equal(MAILBOX_FLAGGED, v->messages[2].flags);
+	mailbox_view_close(v);
+	assert_ok(mailbox_fetch(p->m, 1, (uint32_t[]){ 1, 2, 3 }, 3,
+		MAILBOX_ENVELOPE | MAILBOX_STRUCTURE, p->arena, &rows));
+	assert_str(S("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"), rows[0].envelope);
+	assert_str(
+		S("(\"application\" \"octet-stream\" NIL NIL NIL \"binary\" 8 NIL NIL NIL NIL)"),
+		rows[0].structure);
+	assert_int_equal(8, rows[1].header_size);
+	assert_str(S("(NIL \"3\" NIL NIL NIL NIL NIL NIL NIL NIL)"), rows[2].envelope);
+	assert_str(S("a: 2\r\n\r\nb\nc"), bytes_of(p, 1, 2));
+	assert_str(S("Subject: 3\n\nx"), bytes_of(p, 1, 3));
+	assert_ok(mailbox_bytes_open(p->m, 1, 2, &b));
+	assert_true(b.raw);
+	close(b.fd);
+}
+
 struct worker {
 	struct place *place;
 	pthread_t thread;
@@ -1132,6 +1176,7 @@ main(void)
 		BOTH(test_rename_inbox_moves_its_mail),
 		BOTH(test_subscriptions_need_no_folder),
 		BOTH(test_delivery_happens_once),
+		BOTH(test_deliveries_of_every_kind),
 		BOTH(test_threads_share_a_mailbox),
 		BOTH(test_no_uidvalidity_twice),
 		FILES(test_everything_is_there_after_closing),
