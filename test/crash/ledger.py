@@ -212,12 +212,13 @@ class Reader(threading.Thread):
         while not self.stop.is_set():
             self.told(imap.select("INBOX"))
             validity = int(imap.response("UIDVALIDITY")[1][0])
-            for uid, token in list(self.tokens(imap, validity))[:20]:
+            new = [(uid, token) for uid, token in self.tokens(imap, validity)
+                   if (validity, uid) not in self.known]
+            for uid, token in new[:20]:
                 if self.stop.is_set():
                     break
-                if (validity, uid) not in self.known:
-                    self.known[validity, uid] = token
-                    self.act(imap, uid, token)
+                self.known[validity, uid] = token
+                self.act(imap, uid, token)
             self.stop.wait(0.02)
         imap.shutdown()
 

@@ -73,6 +73,8 @@ struct desk {
 	Moment disk_seen;
 	bool tidy; /* there is more to do */
 	bool tidy_failed;
+	Moment idle_from; /* unless something changes before */
+	bool resting;
 };
 
 /* Answers with a verdict and nothing else. */

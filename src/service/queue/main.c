@@ -13,6 +13,7 @@
 #include "rpc/start.h"
 #include "service/queue/desk.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 #include <sysexits.h>
@@ -24,7 +25,8 @@ enum {
 	ARENA_MAX = 16 * 1024 * 1024,         /* for what one batch of requests holds */
 	SEGMENT_MIN = 2 * 1024 * 1024,        /* octets of a journal segment on a small disk */
 	SEGMENTS_PER_DISK = 64,
-	TIDY_PAUSE = 1000,   /* ms after there was nothing to tidy */
+	TIDY_PAUSE = 1000, /* ms after there was nothing to tidy */
+	IDLE_PAUSE = 60000,
 	BROKEN_PAUSE = 5000, /* ms before a new start after a failed sync */
 };
 
@@ -163,8 +165,24 @@ tidy(struct desk *d)
 			log_failure(LOG_LEVEL_WARNING, "queue.tidy", e);
 	}
 	d->tidy_failed = failed(e);
-	if (!d->tidy)
+}
+
+/* How long to sleep at most when nobody asks for anything. */
+static Moment
+next_tidying(struct desk *d)
+{
+	if (d->tidy)
+		return moment_after(0);
+	if (!moment_past(d->idle_from))
+		return moment_after(TIDY_PAUSE);
+	if (!d->resting) {
 		queue_rest(d->queue);
+#ifdef __GLIBC__
+		malloc_trim(0); /* what a burst of mail left free among the living */
+#endif
+		d->resting = true;
+	}
+	return moment_after(IDLE_PAUSE);
 }
 
 static Moment
@@ -230,9 +248,7 @@ queue_serve(struct start *start)
 	start_serve(start, d->server);
 	start_ready(start);
 	while (!start->stopping && !moment_past(broken_until)) {
-		Moment pause = moment_after(d->tidy ? 0 : TIDY_PAUSE);
-
-		turn(d, start, next_due(d, pause));
+		turn(d, start, next_due(d, next_tidying(d)));
 		if (d->broken && broken_until.ms == MOMENT_NEVER.ms)
 			broken_until = moment_after(BROKEN_PAUSE);
 	}

@@ -7,9 +7,9 @@
 #include <sys/statvfs.h>
 
 enum {
-	DISK_LOOK = 1000,  /* ms between looks at how full the disk is */
-	ADDED_MAX = 65536, /* octets of lines that a service may add to a message */
-	EXPAND_MEMORY = 512 * 1024,
+	DISK_LOOK = 1000,       /* ms between looks at how full the disk is */
+	ADDED_MAX = 65536,      /* octets of lines that a service may add to a message */
+	IDLE_AFTER = 20 * 1000, /* ms without a change; then nothing is left to tidy */
 };
 
 void
@@ -239,6 +239,8 @@ take_change(struct desk *d, const struct server_request *r)
 {
 	struct desk_answer *a;
 
+	d->idle_from = moment_after(IDLE_AFTER);
+	d->resting = false;
 	if (d->answer_count == SERVER_BATCH_MAX || !queue_fits(d->queue, octets_of(r)))
 		desk_finish(d);
 	a = add_answer(d, r, r->type == QUEUE_SUBMIT);
