@@ -136,9 +136,6 @@ static struct {
 
 enum {
 	IMAGE_WRITE_VERSION = 18, /* two octets of a database's header: 2 is WAL */
-	IMAGE_PAGE_COUNT = 28,    /* four octets, big-endian */
-	IMAGE_HEADER = 32,
-	PAGE = 4096,
 };
 
 static Err
@@ -198,23 +195,20 @@ index_prepare(void)
 }
 
 /*
- * True when there is an index. One that is shorter than its header says was cut by the power before
- * anything in it was promised to anybody (see index_commit): it is made anew.
+ * True when there is an index. One that is shorter than it was made was cut by the power before
+ * anything in it was promised to anybody (see index_commit): it is made anew. Being shorter than
+ * its header says is no sign of that: it is what a power cut while the WAL is brought in leaves,
+ * and the WAL has it all.
  */
 static bool
 is_there(const struct local *l)
 {
-	unsigned char header[IMAGE_HEADER] = { 0 };
+	char first = '\0';
 	AUTO_FD fd = -1;
 	struct stat st;
-	uint64_t pages;
 
-	if (failed(file_open_read(l->folder, "index.db", &fd)) || fstat(fd, &st) != 0 ||
-		pread(fd, header, sizeof(header), 0) != (ssize_t)sizeof(header))
-		return false;
-	pages = (uint64_t)header[IMAGE_PAGE_COUNT] << 24 | header[IMAGE_PAGE_COUNT + 1] << 16 |
-		header[IMAGE_PAGE_COUNT + 2] << 8 | header[IMAGE_PAGE_COUNT + 3];
-	return header[0] != '\0' && (uint64_t)st.st_size >= pages * PAGE;
+	return !failed(file_open_read(l->folder, "index.db", &fd)) && fstat(fd, &st) == 0 &&
+	       st.st_size >= image.size && pread(fd, &first, 1, 0) == 1 && first != '\0';
 }
 
 static Err
