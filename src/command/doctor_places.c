@@ -104,16 +104,30 @@ check_owner(struct doctor *d, const char *path, const char *user)
 	char fix[FIX_MAX];
 	struct stat st;
 
-	if (entry == NULL) {
-		snprintf(fix, sizeof(fix),
-			"useradd --system --no-create-home --shell /usr/sbin/nologin %s", user);
-		doctor_bad(d, "permissions", fix, "there is no user %s", user);
-		return;
-	}
-	if (stat(path, &st) != 0 || st.st_uid == entry->pw_uid)
+	if (entry == NULL || stat(path, &st) != 0 || st.st_uid == entry->pw_uid)
 		return;
 	snprintf(fix, sizeof(fix), "chown -R %s: %s", user, path);
 	doctor_bad(d, "permissions", fix, "%s does not belong to %s", path, user);
+}
+
+/* All that are missing in one finding, so that one command makes them. */
+static void
+check_users(struct doctor *d)
+{
+	AUTO_BUF missing = BUF_INIT(FIX_MAX);
+	char fix[2 * FIX_MAX];
+
+	for (size_t i = 0; i < SERVICE_COUNT; i++)
+		if (service_table[i].user != NULL && getpwnam(service_table[i].user) == NULL)
+			buf_printf(&missing, " %s", service_table[i].user);
+	if (missing.n == 0)
+		return;
+	snprintf(fix, sizeof(fix),
+		"for u in%.*s; do useradd --system --no-create-home --shell /usr/sbin/nologin $u; "
+		"done",
+		STR_ARG(buf_view(&missing)));
+	doctor_bad(d, "permissions", fix, "there are no users%.*s",
+		STR_ARG(buf_view(&missing)));
 }
 
 static bool
@@ -161,6 +175,8 @@ doctor_permissions(struct doctor *d)
 	check_mode(d, d->data, 022, "can be changed by others", "go-w");
 	check_mode_of(d, d->own.tls_key, 077, "is a private key open to others", "0600");
 	check_mode_of(d, d->own.relay_login_file, 077, "is a password open to others", "0600");
+	if (!d->tried && geteuid() == 0)
+		check_users(d);
 	check_folders(d);
 	if (d->bad == before)
 		doctor_good(d, "permissions",

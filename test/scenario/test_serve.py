@@ -101,6 +101,20 @@ def test_missing_user_is_named_with_its_remedy(tmp_path):
         mail.close()
 
 
+def test_doctor_names_all_missing_users_and_one_command(tmp_path):
+    mail = Served(tmp_path / "posthorn", users=False)
+    try:
+        done = subprocess.run([server.POSTHORN, "doctor", "--json", "--config", mail.etc / "serve.conf"],
+                              capture_output=True, text=True, check=False)
+        fault, = [f for f in json.loads(done.stdout) if "there are no users" in f["text"]]
+        assert done.returncode == 78
+        for service in SERVICES:
+            assert f" _posthorn-{service}" in fault["text"] and f" _posthorn-{service}" in fault["fix"]
+        assert subprocess.run(["sh", "-n", "-c", fault["fix"]], check=False).returncode == 0
+    finally:
+        mail.close()
+
+
 def test_reload_with_errors_keeps_what_runs(served):
     config = served.etc / "serve.conf"
     before = config.read_text()

@@ -49,7 +49,8 @@ place_user(const char *name, uid_t *ret_user, gid_t *ret_group)
 	if (entry == NULL) {
 		fprintf(stderr,
 			"posthorn: there is no user %s; make it with: useradd --system "
-			"--no-create-home --shell /usr/sbin/nologin %s\n",
+			"--no-create-home --shell /usr/sbin/nologin %s (posthorn doctor names all "
+			"that are missing)\n",
 			name, name);
 		return fail(ERR_PERM, "a service's user is missing");
 	}
