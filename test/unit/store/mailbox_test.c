@@ -48,7 +48,9 @@ set_up(void **state, bool local)
 	p->local = local;
 	p->folder = -1;
 	p->arena = arena_new(10 * 1024 * 1024);
-	snprintf(p->path, sizeof(p->path), "/tmp/posthorn-mailbox-XXXXXX");
+	/* in memory where that is possible: hundreds of syncs */
+	snprintf(p->path, sizeof(p->path), "%s/posthorn-mailbox-XXXXXX",
+		access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	assert_non_null(mkdtemp(p->path));
 	p->folder = open(p->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(p->folder >= 0);
@@ -1153,6 +1155,135 @@ test_no_uidvalidity_twice(void **state)
 	}
 }
 
+/* ---- Both drivers side by side ---- */
+
+enum {
+	STEPS = 2000,
+	FOLDERS = 5,
+};
+
+/* Our own numbers, so that a failure repeats. */
+static uint32_t
+dice(uint64_t *seed, uint32_t sides)
+{
+	*seed = *seed * 6364136223846793005 + 1442695040888963407;
+	return (uint32_t)(*seed >> 33) % sides;
+}
+
+static void
+assert_same_folder(struct place *a, struct place *b, uint32_t id)
+{
+	struct mailbox_view *v, *w;
+
+	assert_ok(mailbox_view_open(a->m, id, &v));
+	assert_ok(mailbox_view_open(b->m, id, &w));
+	assert_int_equal(v->count, w->count);
+	assert_int_equal(v->uid_next, w->uid_next);
+	for (size_t i = 0; i < v->count; i++) {
+		assert_int_equal(v->messages[i].uid, w->messages[i].uid);
+		assert_int_equal(v->messages[i].flags, w->messages[i].flags);
+		assert_int_equal(v->messages[i].size, w->messages[i].size);
+		assert_str(bytes_of(a, id, v->messages[i].uid),
+			bytes_of(b, id, v->messages[i].uid));
+	}
+	mailbox_view_close(v);
+	mailbox_view_close(w);
+}
+
+static void
+assert_same(struct place *a, struct place *b)
+{
+	struct mailbox_folder *all, *others;
+	size_t count, other_count;
+
+	arena_reset(a->arena);
+	arena_reset(b->arena);
+	assert_ok(mailbox_folder_list(a->m, a->arena, &all, &count));
+	assert_ok(mailbox_folder_list(b->m, b->arena, &others, &other_count));
+	assert_int_equal(count, other_count);
+	for (size_t i = 0; i < count; i++) {
+		assert_str(all[i].name, others[i].name);
+		assert_int_equal(all[i].messages, others[i].messages);
+		assert_int_equal(all[i].unseen, others[i].unseen);
+		assert_int_equal(all[i].deleted, others[i].deleted);
+		assert_int_equal(all[i].size, others[i].size);
+		if (all[i].exists)
+			assert_same_folder(a, b, all[i].id);
+	}
+}
+
+/* The same step on either; what it answers must be the same. */
+static enum err_kind
+take_step(struct place *p, uint64_t seed, unsigned step)
+{
+	uint32_t folder = 1 + dice(&seed, FOLDERS), to = 1 + dice(&seed, FOLDERS);
+	uint32_t uids[3] = { 1 + dice(&seed, 60) };
+	struct mailbox_flags_change change = { .mode = (enum mailbox_flags_mode)dice(&seed, 3),
+		.flags = dice(&seed, 32),
+		.unchanged_since = UINT64_MAX };
+	struct mailbox_flags_result result;
+	struct mailbox_copied copied;
+	struct mailbox_delivered delivered;
+	uint32_t again = 1 + dice(&seed, step);
+	char text[32], delivery[32];
+	uint64_t modseq;
+
+	uids[1] = uids[0] + 1;
+	uids[2] = uids[1] + 5;
+	snprintf(text, sizeof(text), "a: %u\n\n%.*s", step, (int)dice(&seed, 9), "12345678");
+	switch (dice(&seed, 12)) {
+	case 0:
+		return mailbox_copy(p->m, folder, uids, 3, to, p->arena, &copied).kind;
+	case 1:
+		return mailbox_move(p->m, folder, uids, 3, to, p->arena, &copied).kind;
+	case 2:
+		return mailbox_expunge(p->m, folder, NULL, 0, &modseq).kind;
+	case 3:
+	case 4:
+		/* the queue repeats a delivery with the same bytes */
+		snprintf(delivery, sizeof(delivery), "a: %u\n\n", again);
+		return deliver(p, again, str_from(delivery), &delivered).kind;
+	case 5:
+		return mailbox_folder_rename(p->m, S("Archive"), S("Old/Archive")).kind;
+	case 6:
+		return mailbox_folder_rename(p->m, S("Old/Archive"), S("Archive")).kind;
+	case 7:
+		append(p, folder, str_from(text));
+		return ERR_NONE;
+	default:
+		return mailbox_flags_set(p->m, folder, uids, 3, &change, p->arena, &result)
+			.kind;
+	}
+}
+
+static void
+test_both_drivers_do_the_same(void **state)
+{
+	struct place *a = *state, *b;
+	uint64_t seed = 20261121;
+	void *other;
+	Time due;
+
+	set_up_ram(&other);
+	b = other;
+	for (unsigned step = 1; step <= STEPS; step++) {
+		enum err_kind kind;
+
+		dice(&seed, 2);
+		kind = take_step(a, seed, step);
+		assert_int_equal(kind, take_step(b, seed, step));
+		if (step % 100 == 0)
+			assert_ok(mailbox_tidy(a->m, time_add_seconds(clock_wall(), MINUTE),
+				&due));
+		if (step % 300 == 0)
+			reopen(a);
+		if (step % 50 == 0)
+			assert_same(a, b);
+	}
+	tear_down(&other);
+	assert_int_equal(0, fchdir(a->folder));
+}
+
 #define BOTH(test) \
 	cmocka_unit_test_setup_teardown(test, set_up_ram, tear_down), \
 		cmocka_unit_test_setup_teardown(test, set_up_local, tear_down)
@@ -1179,6 +1310,7 @@ main(void)
 		BOTH(test_deliveries_of_every_kind),
 		BOTH(test_threads_share_a_mailbox),
 		BOTH(test_no_uidvalidity_twice),
+		FILES(test_both_drivers_do_the_same),
 		FILES(test_everything_is_there_after_closing),
 		FILES(test_the_lease_is_one_processs),
 		FILES(test_SD_189_new_mail_moves_to_cur_when_seen),
