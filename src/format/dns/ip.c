@@ -132,6 +132,12 @@ ip_eq(Ip a, Ip b)
 	       memcmp(a.octets, b.octets, a.version == 4 ? 4 : 16) == 0;
 }
 
+Str
+ip_holder(const Ip *ip)
+{
+	return (Str){ (const char *)ip->octets, ip->version == 4 ? 4 : 8 };
+}
+
 bool
 ip_is_loopback(Ip ip)
 {

@@ -26,6 +26,9 @@ bool ip_from_octets(Str octets, Ip *ret);
 /* IPv4-mapped IPv6 (::ffff:192.0.2.1) equals the IPv4 address. */
 bool ip_eq(Ip a, Ip b);
 
+/* What belongs to one holder: an IPv4 address, or the /64 of an IPv6 one. Lives as long as *ip. */
+Str ip_holder(const Ip *ip);
+
 /* 127/8, ::1, and the unspecified address, which reaches this host too. */
 bool ip_is_loopback(Ip ip);
 

@@ -17,12 +17,6 @@ struct guests {
 	} * places;
 };
 
-Str
-guests_network(const Ip *ip)
-{
-	return (Str){ (const char *)ip->octets, ip->version == 4 ? 4 : 8 };
-}
-
 struct guests *
 guests_new(size_t most)
 {
@@ -57,7 +51,7 @@ guests_enter(struct guests *g, Ip ip, size_t *ret_place)
 		if (!other->here)
 			free_place = i;
 		else if (other->ip.version == ip.version &&
-			 str_eq(guests_network(&other->ip), guests_network(&ip)))
+			 str_eq(ip_holder(&other->ip), ip_holder(&ip)))
 			same++;
 	}
 	if (same >= GUESTS_PER_NETWORK && !ip_is_loopback(ip)) {

@@ -12,9 +12,6 @@ enum {
 	GUESTS_PER_NETWORK = 16, /* conversations of one IPv4 address, or one IPv6 /64 */
 };
 
-/* What belongs to one holder: an IPv4 address, or the /64 of an IPv6 one. Lives as long as *ip. */
-Str guests_network(const Ip *ip);
-
 struct guests;
 
 /* most: places in all. */

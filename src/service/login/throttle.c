@@ -3,7 +3,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
-#include "service/login/guests.h"
+#include "format/dns/ip.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -48,7 +48,7 @@ throttle_free(struct throttle *t)
 static Str
 network(Str address, Ip *room)
 {
-	return failed(ip_parse(address, room)) ? address : guests_network(room);
+	return failed(ip_parse(address, room)) ? address : ip_holder(room);
 }
 
 static int64_t

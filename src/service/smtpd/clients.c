@@ -7,6 +7,7 @@
 #include "rpc/resolver.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
 struct name {
 	Ip ip;
@@ -37,6 +38,16 @@ smtpd_clients_new(size_t most, size_t per_client)
 	return c;
 }
 
+void
+smtpd_clients_free(struct smtpd_clients *c)
+{
+	if (c == NULL)
+		return;
+	pthread_mutex_destroy(&c->lock);
+	free(c->here);
+	free(c);
+}
+
 Err
 smtpd_clients_enter(struct smtpd_clients *c, Ip ip, size_t *ret_place)
 {
@@ -47,7 +58,8 @@ smtpd_clients_enter(struct smtpd_clients *c, Ip ip, size_t *ret_place)
 	for (size_t i = 0; i < c->most; i++) {
 		if (c->here[i].version == 0)
 			place = place == c->most ? i : place;
-		else if (ip_eq(c->here[i], ip))
+		else if (c->here[i].version == ip.version &&
+			 str_eq(ip_holder(&c->here[i]), ip_holder(&ip)))
 			same++;
 	}
 	if (same >= c->per_client && !ip_is_loopback(ip))

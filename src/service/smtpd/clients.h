@@ -15,8 +15,12 @@ enum {
 
 struct smtpd_clients;
 
-/* most: conversations in all; per_client: of one address, loopback excepted. */
+/*
+ * most: conversations in all; per_client: of one IPv4 address or one IPv6 /64, loopback
+ * excepted.
+ */
 struct smtpd_clients *smtpd_clients_new(size_t most, size_t per_client);
+void smtpd_clients_free(struct smtpd_clients *c); /* NULL is fine */
 
 /* Counts one in. ERR_LIMIT when the address has too many, ERR_TEMP when all places are taken. */
 MUST_USE Err smtpd_clients_enter(struct smtpd_clients *c, Ip ip, size_t *ret_place);

@@ -18,7 +18,7 @@
 
 enum {
 	SMTPD_CONVERSATIONS_MAX = 1000, /* of one process */
-	SMTPD_PER_CLIENT_MAX = 100,     /* of one address that is not loopback */
+	SMTPD_PER_CLIENT_MAX = 100,     /* of one address or /64 that is not loopback */
 	SMTPD_BAD_MAX = 50,             /* wrong or idle commands between two messages */
 	SMTPD_HOPS_MAX = 50,            /* Received lines; RFC 5321, 6.3 asks for 100 at most */
 	SMTPD_AUTH_TRIES = 3,           /* wrong passwords of one connection */
