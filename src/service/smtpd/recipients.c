@@ -7,6 +7,7 @@
 #include "os/clock.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
 struct place {
 	char address[ADDRESS_MAX + 1];
@@ -15,7 +16,10 @@ struct place {
 	struct directory_recipient answer;
 };
 
-/* Shared between threads: all of it, behind the lock. An address has one place; the last one wins. */
+/*
+ * Shared between threads: all of it, behind the lock. An address has one place; the last one that
+ * came to it wins.
+ */
 struct smtpd_recipients {
 	HashKey key;
 	pthread_mutex_t lock;
@@ -30,6 +34,15 @@ smtpd_recipients_new(void)
 	r->key = hash_key_new();
 	pthread_mutex_init(&r->lock, NULL);
 	return r;
+}
+
+void
+smtpd_recipients_free(struct smtpd_recipients *r)
+{
+	if (r == NULL)
+		return;
+	pthread_mutex_destroy(&r->lock);
+	free(r);
 }
 
 static struct place *

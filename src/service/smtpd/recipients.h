@@ -17,6 +17,7 @@ enum {
 struct smtpd_recipients;
 
 struct smtpd_recipients *smtpd_recipients_new(void);
+void smtpd_recipients_free(struct smtpd_recipients *r); /* NULL is fine */
 bool smtpd_recipients_get(struct smtpd_recipients *r, Str address,
 	struct directory_recipient *ret);
 void smtpd_recipients_put(struct smtpd_recipients *r, Str address,
