@@ -32,10 +32,13 @@ def idle(server, count):
 
 
 def fill(server, name, count, octets=4096):
-    """A folder of user0 with messages that another program left there."""
-    folder = server.maildir(0) / ("." + name)
-    subprocess.run([BUILD / "bench/fill_maildir", folder, str(count), str(octets)], check=True)
-    server.adopt(folder)
+    """A folder of user0 with messages that another program left there, before its first use."""
+    maildir = server.maildir(0)
+    for part in ("cur", "new", "tmp"):
+        (maildir / part).mkdir(parents=True, exist_ok=True)
+    subprocess.run([BUILD / "bench/fill_maildir", maildir / ("." + name), str(count), str(octets)],
+                   check=True)
+    server.give(maildir.parent)
 
 
 def folder(server, name, bodies, changes):

@@ -57,14 +57,12 @@ class Bench:
             self.on_fresh(kind, 1, self.folders, "folders")
 
     def folders(self, server):
-        smtp.load(server, 1)
-        smtp.wait_delivered(server, 1)
-        results = {}
-        for name, count in (("ten", 10000), ("hundred", int(100000 * self.share))):
+        sizes = {"ten": 10000, "hundred": int(100000 * self.share)}
+        for name, count in sizes.items():
             access.fill(server, name, count)
-            results[str(count)] = access.folder(server, name, bodies=count == 10000,
-                                                changes=30 if server.name != "Posthorn" else 300)
-        return results
+        changes = 300 if server.name == "Posthorn" else 30
+        return {str(count): access.folder(server, name, count == 10000, changes)
+                for name, count in sizes.items()}
 
 
 def number(results, key, name, *path):

@@ -89,14 +89,14 @@ class Server:
                         last = max(last, os.stat(place).st_mtime)
         return count, last
 
-    def adopt(self, folder):
-        """Gives files made by root to whoever owns the account."""
-        owner = os.stat(folder.parent)
-        subprocess.run(["chown", "-R", f"{owner.st_uid}:{owner.st_gid}", folder], check=True)
+    def give(self, folder):
+        """Gives files made by root to whoever owns the mail."""
+        subprocess.run(["chown", "-R", f"{self.owner}:{self.owner}", folder], check=True)
 
 
 class Posthorn(Server):
     name = "Posthorn"
+    owner = 0  # `posthorn try` changes no users
     process = None
 
     def start(self, port_base):
@@ -180,6 +180,7 @@ class Postfix(Server):
     """Postfix alone: virtual(8) writes the Maildir."""
 
     name = "Postfix virtual(8)"
+    owner = OWNER
     transport = "virtual"
 
     master = None
