@@ -256,6 +256,8 @@ take_turn(struct start *s, struct server *server, struct channel_message *messag
 		return;
 	if (m.role == START_STOP)
 		s->stopping = true;
+	else if (m.role == START_RETIRE)
+		s->retiring = true;
 	else if (m.role == START_SERVE && server != NULL && message->fd_count == 1)
 		server_add_client(server, m.service, channel_take_fd(message, 0));
 	else if (m.role == START_SERVE && message->fd_count == 1)

@@ -21,7 +21,7 @@ enum start_role {
 	START_FILE,   /* a file, read only; name: "certificate", "key", "tickets" */
 	START_GO,     /* last: settings */
 	START_READY,  /* from the service: it serves */
-	START_RETIRE, /* from the service: it takes no new work; time for a successor */
+	START_RETIRE, /* from the service: it takes no new work; to it: it shall not */
 	START_DETACH, /* from the service: it asks nobody any more, and lives on for what it has */
 	START_DROP,    /* to submit: a file left by a local program; the service says DROPPED */
 	START_DROPPED, /* from submit: what became of it */
@@ -74,6 +74,7 @@ struct start {
 	Str settings;        /* packed */
 	struct wall wall;    /* what the table says; folders are filled in by start_walls */
 	bool stopping;
+	bool retiring; /* take no new work, finish what there is */
 	/* `submit` alone: takes a file that a local program left. The fd is its own. */
 	void (*drop)(void *drop_arg, const struct start_message *m, int fd);
 	void *drop_arg;

@@ -3,6 +3,7 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
 import warnings
 
 import pytest
@@ -136,3 +137,44 @@ def test_garbage_and_half_handshakes(mail):
             with talk_tls(mail) as client:
                 client.sendall(b"a NOOP\r\n")
                 assert client.recv(4096) == b"a OK Done\r\n"
+
+
+def test_renewed_certificate_ends_no_session(mail):
+    """Put the new files there, send SIGHUP: new connections get it, what goes on goes on."""
+    def serial(address, starttls=None):
+        with socket.create_connection(address, timeout=TIMEOUT) as plain:
+            if starttls:
+                file = plain.makefile("rwb")
+                file.readline()
+                file.write(b"EHLO client\r\n")
+                file.flush()
+                while not file.readline().startswith(b"250 "):
+                    pass
+                file.write(starttls + b"\r\n")
+                file.flush()
+                assert file.readline().startswith(b"220 ")
+            with mail.tls().wrap_socket(plain, server_hostname="localhost") as client:
+                return hash(client.getpeercert(binary_form=True))
+
+    old = serial(mail.imaps)
+    reader = mail.reader("anna@example.org")
+    guest = talk_tls(mail)
+    keys = mail.dir / "keys"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost", "-days", "2",
+                    "-keyout", keys / "self-signed.key", "-out", keys / "self-signed.pem"],
+                   check=True, capture_output=True)
+    mail.process.send_signal(signal.SIGHUP)
+
+    def renewed():
+        try:
+            return serial(mail.imaps) != old and serial(mail.submission, b"STARTTLS") != old
+        except (OSError, AssertionError):
+            return False
+
+    wait_until("the new certificate", renewed)
+    assert serial(mail.imaps) == serial(mail.submission, b"STARTTLS")
+    assert reader.noop()[0] == "OK"
+    guest.sendall(b"a LOGIN anna@example.org anna-secret\r\n")
+    assert guest.recv(4096).startswith(b"a OK ")
+    reader.logout()

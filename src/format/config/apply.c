@@ -167,10 +167,9 @@ check_entry(const struct setting *const *tables, const struct config_entry *firs
 			"\"%.*s\" takes no value, only a block", STR_ARG(path));
 }
 
-static void
+static void /* NOLINTNEXTLINE(misc-no-recursion): at most CONFIG_DEPTH_MAX */
 check_block(const struct setting *const *tables, const struct config_entry *first,
-	struct buf *path,
-	struct config_errors *errors) /* NOLINT(misc-no-recursion): CONFIG_DEPTH_MAX */
+	struct buf *path, struct config_errors *errors)
 {
 	size_t parent = path->n;
 

@@ -346,9 +346,8 @@ write_indent(size_t depth, struct buf *b)
 		buf_put_char(b, '\t');
 }
 
-static void
-write_entries(const struct config_entry *entry, size_t depth,
-	struct buf *b) /* NOLINT(misc-no-recursion): CONFIG_DEPTH_MAX */
+static void /* NOLINTNEXTLINE(misc-no-recursion): at most CONFIG_DEPTH_MAX */
+write_entries(const struct config_entry *entry, size_t depth, struct buf *b)
 {
 	for (; entry != NULL; entry = entry->next) {
 		write_indent(depth, b);

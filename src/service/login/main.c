@@ -116,7 +116,8 @@ accept_one(struct login *l, int listener, const char *name)
 static bool
 takes_more(const struct login *l)
 {
-	return !l->start->stopping && l->accepted < l->settings.batch && !moment_past(l->until);
+	return !l->start->stopping && !l->start->retiring && l->accepted < l->settings.batch &&
+	       !moment_past(l->until);
 }
 
 /* Empties an eventfd. */

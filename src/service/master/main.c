@@ -436,25 +436,61 @@ hear(struct master *m, struct process *p)
 	}
 }
 
-/* A bad configuration changes nothing; a good one reaches the services by starting them anew. */
+/* What a service was told at its start: is it the same in both? */
+static bool
+same_settings(const struct master_config *a, const struct master_config *b,
+	const struct setting *table)
+{
+	AUTO_BUF one = BUF_INIT(SETTINGS_MAX);
+	AUTO_BUF other = BUF_INIT(SETTINGS_MAX);
+
+	if (table == NULL)
+		return true;
+	return !failed(master_config_pack(a, table, &one)) &&
+	       !failed(master_config_pack(b, table, &other)) &&
+	       str_eq(buf_view(&one), buf_view(&other));
+}
+
+/* By starting anew, or beside what it still has to do. */
+static void
+renew(const struct process *p)
+{
+	bool retires = service_table[p->service].retires;
+
+	if (p->channel >= 0 && !p->retired &&
+		failed(hand(p, retires ? START_RETIRE : START_STOP, NULL, -1)))
+		kill(p->pid, SIGTERM);
+}
+
+/*
+ * A bad configuration changes nothing. A good one reaches those whose settings or certificate it
+ * changes, and nobody else: a renewed certificate ends no session.
+ */
 static void
 reload(struct master *m)
 {
 	struct master_config new;
+	bool good = !failed(master_config_read(m->options, &new)), certificate = false;
 
-	if (failed(master_config_read(m->options, &new))) {
+	if (good && failed(place_open_certificate(&m->place, &new.own, &certificate))) {
+		master_config_free(&new);
+		good = false;
+	}
+	if (!good) {
 		log_event(LOG_LEVEL_ERROR, "master.reload.refused",
 			F_WORDS("what", S("the configuration has errors; the old one stays")));
 		return;
 	}
+	log_event(LOG_LEVEL_INFO, "master.reload", F_WORDS("what", S("new configuration")));
+	for (size_t i = 0; i < m->process_count; i++) {
+		const struct service_entry *entry = &service_table[m->processes[i].service];
+
+		if (!same_settings(&m->config, &new, entry->settings) ||
+			(certificate && entry->file != NULL))
+			renew(&m->processes[i]);
+	}
 	master_config_free(&m->config);
 	m->config = new;
-	log_event(LOG_LEVEL_INFO, "master.reload", F_WORDS("what", S("new configuration")));
-	for (size_t i = 0; i < m->process_count; i++)
-		if (m->processes[i].channel >= 0 &&
-			service_table[m->processes[i].service].settings != NULL &&
-			failed(hand(&m->processes[i], START_STOP, NULL, -1)))
-			kill(m->processes[i].pid, SIGTERM);
 }
 
 static void

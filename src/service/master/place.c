@@ -217,9 +217,26 @@ open_named(int folder, Str name, const char *what, int *ret)
 	return failed(e) ? complain(e, path, what) : OK;
 }
 
-static Err
-open_certificate(struct place *p, const struct settings_master *own)
+/* Written over in place, a file is still the same inode: what it was when opened is remembered. */
+static bool
+note_file(int fd, struct stat *seen)
 {
+	struct stat now;
+	bool changed;
+
+	if (fstat(fd, &now) != 0)
+		return true;
+	changed = now.st_dev != seen->st_dev || now.st_ino != seen->st_ino ||
+		  now.st_size != seen->st_size || now.st_mtim.tv_sec != seen->st_mtim.tv_sec ||
+		  now.st_mtim.tv_nsec != seen->st_mtim.tv_nsec;
+	*seen = now;
+	return changed;
+}
+
+Err
+place_open_certificate(struct place *p, const struct settings_master *own, bool *ret_changed)
+{
+	AUTO_FD new_certificate = -1, new_key = -1;
 	int keys = place_folder(p, "keys");
 	Str certificate = own->tls_certificate, key = own->tls_key;
 
@@ -229,8 +246,15 @@ open_certificate(struct place *p, const struct settings_master *own)
 		if (faccessat(keys, OWN_CERTIFICATE, R_OK, 0) != 0)
 			TRY(make_certificate(p, own->hostname));
 	}
-	TRY(open_named(keys, certificate, "see tls-certificate", &p->certificate));
-	return open_named(keys, key, "see tls-key", &p->key);
+	TRY(open_named(keys, certificate, "see tls-certificate", &new_certificate));
+	TRY(open_named(keys, key, "see tls-key", &new_key));
+	*ret_changed = note_file(new_certificate, &p->certificate_seen);
+	*ret_changed |= note_file(new_key, &p->key_seen);
+	fd_drop(&p->certificate);
+	fd_drop(&p->key);
+	p->certificate = TAKE_FD(new_certificate);
+	p->key = TAKE_FD(new_key);
+	return OK;
 }
 
 Err
@@ -313,6 +337,7 @@ open_control(struct place *p, const char *data)
 Err
 place_open(const struct master_config *c, bool drop_users, struct place *ret)
 {
+	bool changed;
 	struct place p = { .data = -1, .certificate = -1, .key = -1, .tickets = -1 };
 	char data[PATH_MAX];
 	Err e = str_c(c->own.data, data, sizeof(data));
@@ -322,7 +347,7 @@ place_open(const struct master_config *c, bool drop_users, struct place *ret)
 	if (!failed(e))
 		e = open_folders(&p, &c->own, drop_users);
 	if (!failed(e))
-		e = open_certificate(&p, &c->own);
+		e = place_open_certificate(&p, &c->own, &changed);
 	if (!failed(e))
 		e = place_renew_tickets(&p);
 	if (!failed(e))

@@ -7,6 +7,7 @@
 #include "rpc/service.h"
 #include "service/master/settings.h"
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 enum {
@@ -17,7 +18,8 @@ enum {
 struct place {
 	int data;             /* the data folder, locked: one server at a time */
 	int certificate, key; /* PEM */
-	int tickets;          /* memfd: the key of TLS session tickets */
+	struct stat certificate_seen, key_seen;
+	int tickets; /* memfd: the key of TLS session tickets */
 	Moment tickets_until;
 	struct place_folder {
 		const char *name;
@@ -34,6 +36,13 @@ struct place {
 /* Makes and opens everything; says on stderr what is wrong and how to mend it. */
 MUST_USE Err place_open(const struct master_config *c, bool drop_users, struct place *ret);
 void place_close(struct place *p);
+
+/*
+ * Opens the certificate and its key, anew after a renewal: whoever starts later gets the new ones.
+ * After a failure (said on stderr) the old ones are still there.
+ */
+MUST_USE Err place_open_certificate(struct place *p, const struct settings_master *own,
+	bool *ret_changed);
 
 /* A new key for session tickets when the old one has had its time. For those who start later. */
 MUST_USE Err place_renew_tickets(struct place *p);

@@ -115,6 +115,7 @@ const struct service_entry service_table[SERVICE_COUNT] = {
 		.file = "certificate",
 		.listens = { "imap", "imaps" },
 		.settings = settings_login_table,
+		.retires = true,
 		.serve = login_serve,
 	},
 	[SERVICE_CONTROL] = {

@@ -19,6 +19,7 @@ struct service_entry {
 	const char *file;   /* "certificate" or "key", or NULL */
 	const char *listens[TABLE_LISTENS_MAX]; /* what is spoken on the listening sockets */
 	const struct setting *settings;         /* or NULL */
+	bool retires; /* has sessions that outlive a new configuration: start_retire */
 	void (*serve)(struct start *start);
 };
 

@@ -192,6 +192,15 @@ exit_code(Err e)
 	return e.sys == EEXIST ? EX_CANTCREAT : codes[e.kind];
 }
 
+static void
+say_why(Err e, struct buf *ret)
+{
+	buf_put_c(ret, e.what);
+	if (e.sys != 0 && e.sys != EEXIST)
+		buf_printf(ret, ": %s", err_sys_text(e));
+	buf_put_char(ret, '\n');
+}
+
 Err
 directory_command(struct directory *d, const Str *words, size_t count, Str input, Time now,
 	struct buf *ret, int *ret_exit)
@@ -199,7 +208,6 @@ directory_command(struct directory *d, const Str *words, size_t count, Str input
 	const struct command *command = find_command(words, count);
 	struct context c = { .d = d, .input = input, .now = now, .ret = ret };
 	size_t before = ret->n;
-	bool tell_sys;
 	Err e;
 
 	if (command == NULL) {
@@ -215,9 +223,7 @@ directory_command(struct directory *d, const Str *words, size_t count, Str input
 	*ret_exit = exit_code(e);
 	if (failed(e) && command->reads)
 		buf_cut(ret, before);
-	tell_sys = e.sys != 0 && e.sys != EEXIST;
 	if (failed(e) && ret->n == before) /* apply may have told already which record it was */
-		buf_printf(ret, "%s%s%s\n", e.what, tell_sys ? ": " : "",
-			tell_sys ? err_sys_text(e) : "");
+		say_why(e, ret);
 	return buf_check(ret);
 }
