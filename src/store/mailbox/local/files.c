@@ -242,12 +242,21 @@ drop_moves(struct local *l, size_t from)
 void
 files_make_moves(struct local *l)
 {
+	AUTO_FD fd = -1;
+	Err e = OK;
+
+	if (l->move_count == 0)
+		return;
 	for (size_t i = 0; i < l->move_count; i++)
 		(void)failed(file_rename(l->folder, l->moves[i].from, l->folder,
 			l->moves[i].to));
-	for (size_t i = 0; i < l->m.folder_count && l->move_count > 0; i++)
-		l->m.folders[i]->was = S("");
 	drop_moves(l, 0);
+	/* only then the old names may be forgotten */
+	e = file_open_folder(l->folder, "Maildir", &fd);
+	if (!failed(e))
+		e = file_sync_folder(fd);
+	for (size_t i = 0; i < l->m.folder_count && (!failed(e) || e.sys == ENOENT); i++)
+		l->m.folders[i]->was = S("");
 }
 
 void

@@ -43,14 +43,19 @@ enum {
 
 /* ---- Names that must last ---- */
 
-/* A folder that was made lately: its name is in Maildir/, whose name is in the account's folder. */
+/* A folder that was made lately: what is in it, its name in Maildir/, and the name of that. */
 static Err
-sync_parents(struct local *l)
+sync_parents(struct local *l, Str folder)
 {
-	AUTO_FD fd = -1;
+	char path[LOCAL_PATH_MAX];
+	AUTO_FD own = -1;
+	AUTO_FD all = -1;
 
-	TRY(file_open_folder(l->folder, "Maildir", &fd));
-	TRY(file_sync_folder(fd));
+	TRY(files_path(folder, NULL, NULL, NULL, path));
+	TRY(file_open_folder(l->folder, path, &own));
+	TRY(file_sync_folder(own));
+	TRY(file_open_folder(l->folder, "Maildir", &all));
+	TRY(file_sync_folder(all));
 	TRY(file_sync_folder(l->folder));
 	l->made_folder = false;
 	return OK;
@@ -65,7 +70,7 @@ sync_names(struct local *l, Str folder, const char *sub)
 	TRY(files_path(folder, sub, NULL, NULL, path));
 	TRY(file_open_folder(l->folder, path, &fd));
 	TRY(file_sync_folder(fd));
-	return l->made_folder ? sync_parents(l) : OK;
+	return l->made_folder ? sync_parents(l, folder) : OK;
 }
 
 /* Names that a durable commit is going to rest on: they are synced before it. */
