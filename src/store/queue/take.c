@@ -284,35 +284,57 @@ queue_has_ready(const struct queue *q, enum queue_way way, Str destination)
 	return first_ready(q, way, pick_destination(q, way, destination)) != NULL;
 }
 
-Err
-queue_take(struct queue *q, enum queue_way way, Str destination, size_t most, size_t octets,
-	uint32_t holder, struct arena *a, struct queue_work *ret, size_t *ret_count)
+/* What queue_take was asked for. */
+struct taking {
+	enum queue_way way;
+	struct destination *destination;
+	size_t most, octets;
+	uint32_t holder;
+	struct arena *arena;
+};
+
+/* Leases parts; says how many. */
+static size_t
+take_parts(struct queue *q, const struct taking *t, struct queue_work *ret)
 {
-	struct destination *d = pick_destination(q, way, destination);
+	const struct destination *d = t->destination;
 	size_t n = 0, used = 0;
 	struct part *p;
-	Err e;
 
-	assert(q->pending_count == 0 && most <= QUEUE_TAKE_MAX);
-	while (n < most && (d == NULL || d->leased < d->window) &&
-		(p = first_ready(q, way, d)) != NULL) {
+	while (n < t->most && (d == NULL || d->leased < d->window) &&
+		(p = first_ready(q, t->way, d)) != NULL) {
 		bool alone = part_crashes(p) > 0;
+		Err e;
 
-		if (n > 0 && (alone || used + p->message->size > octets))
+		if (n > 0 && (alone || used + p->message->size > t->octets))
 			break;
-		e = give(q, p, a, &ret[n]);
+		e = give(q, p, t->arena, &ret[n]);
 		if (failed(e) && n > 0 && e.kind != ERR_PERM)
 			break; /* the arena is full, or descriptors have run out */
 		if (failed(e)) {
 			put_off(q, p, e);
 			continue;
 		}
-		lease(q, p, holder, alone);
+		lease(q, p, t->holder, alone);
 		used += ret[n].fd < 0 ? p->message->size : 0;
 		n++;
 		if (alone)
 			break;
 	}
+	return n;
+}
+
+Err
+queue_take(struct queue *q, enum queue_way way, Str destination, size_t most, size_t octets,
+	uint32_t holder, struct arena *a, struct queue_work *ret, size_t *ret_count)
+{
+	struct destination *d = pick_destination(q, way, destination);
+	struct taking taking = { way, d, most, octets, holder, a };
+	size_t n;
+	Err e;
+
+	assert(q->pending_count == 0 && most <= QUEUE_TAKE_MAX);
+	n = take_parts(q, &taking, ret);
 	if (d != NULL) {
 		link_remove(&d->active);
 		schedule_activate(q, d);
