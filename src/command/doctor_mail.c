@@ -5,6 +5,7 @@
 #include "os/certificate.h"
 #include "os/clock.h"
 #include "os/file.h"
+#include "rpc/control.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -146,6 +147,50 @@ doctor_auth(struct doctor *d)
 		doctor_good(d, "auth", "%zu accounts can log in", usable);
 }
 
+/* One figure of `queue status`; 0 when it is not told. */
+static uint64_t
+figure(Str status, Str name)
+{
+	struct cursor c = cursor_of(status);
+	uint64_t value = 0;
+
+	while (!cursor_done(&c)) {
+		Str key, number, line = cursor_line(&c);
+
+		if (str_split(line, ' ', &key, &number) && str_eq(key, name) &&
+			str_to_u64(number, UINT64_MAX, &value))
+			return value;
+	}
+	return 0;
+}
+
+/* What the queue itself can say: only while it runs. */
+static void
+look_at_queue(struct doctor *d)
+{
+	AUTO_BUF said = BUF_INIT(4096);
+	AUTO_FD fd = -1;
+	int exit_code = EX_OK;
+	unsigned long long damages, waiting, held;
+
+	if (failed(control_open(d->data, &fd)) ||
+		failed(control_command(fd, (Str[]){ S("queue"), S("status") }, 2, -1, &said,
+			&exit_code)) ||
+		exit_code != EX_OK)
+		return; /* told by protocol, if it should run */
+	damages = figure(buf_view(&said), S("damages"));
+	waiting = figure(buf_view(&said), S("messages"));
+	held = figure(buf_view(&said), S("held"));
+	if (damages > 0)
+		doctor_bad(d, "delivery", "see the log for queue.damaged; check the disk",
+			"the journal had %llu damaged places at the last start", damages);
+	if (figure(buf_view(&said), S("failed")) > 0)
+		doctor_bad(d, "delivery", "see the log for queue.commit; check the disk",
+			"the journal could not be written or synced since the start");
+	doctor_good(d, "delivery", "%llu messages are in the queue, %llu of them held", waiting,
+		held);
+}
+
 void
 doctor_delivery(struct doctor *d)
 {
@@ -169,4 +214,5 @@ doctor_delivery(struct doctor *d)
 	else
 		doctor_good(d, "delivery", "%s has %.*s left", d->data,
 			STR_ARG(buf_view(&room)));
+	look_at_queue(d);
 }

@@ -16,9 +16,10 @@
 
 int command_queue(int argc, char **argv);
 
-static const char usage[] = "posthorn queue [list] [--json] | queue show ID [--json]\n"
-			    "       posthorn queue cat ID | queue flush [ID]\n"
-			    "       posthorn queue hold|release|remove ID...|all";
+static const char usage[] =
+	"posthorn queue [list] [--json] | queue show ID [--json] | queue status\n"
+	"       posthorn queue cat ID | queue flush [ID]\n"
+	"       posthorn queue hold|release|remove ID...|all";
 
 enum {
 	WORDS_MAX = ADMIN_WORDS_MAX,

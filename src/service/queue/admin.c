@@ -12,7 +12,7 @@ enum {
 	IDS_MAX = 1000000,
 };
 
-static const char usage[] = "queue [list]\n"
+static const char usage[] = "queue [list] | queue status\n"
 			    "queue show ID | queue cat ID\n"
 			    "queue flush [ID]\n"
 			    "queue hold|release|remove ID...|all\n";
@@ -217,12 +217,27 @@ remove_all(struct admin *a)
 	change(a, queue_remove, "removed");
 }
 
+/* For doctor: a line for each figure. */
+static void
+status(struct admin *a)
+{
+	struct queue_figures f = queue_figures(a->desk->queue);
+
+	buf_printf(a->ret, "messages %zu\nheld %zu\nactive %zu\ndestinations %zu\n", f.messages,
+		f.held, f.parts_leased, f.destinations);
+	buf_printf(a->ret, "segments %zu\nempty %zu\nmemory %llu\n", f.segments,
+		f.segments_empty, (unsigned long long)f.memory);
+	buf_printf(a->ret, "damages %zu\nfailed %llu\n", f.damages,
+		(unsigned long long)f.failed);
+}
+
 static const struct {
 	const char *verb;
 	size_t min, max; /* arguments */
 	void (*run)(struct admin *a);
 } verbs[] = {
 	{ "list", 0, 0, list },
+	{ "status", 0, 0, status },
 	{ "show", 1, 1, show },
 	{ "cat", 1, 1, cat },
 	{ "flush", 0, 1, flush },
