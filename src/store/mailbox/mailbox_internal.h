@@ -92,7 +92,7 @@ struct arrival {
 	struct buf owned;
 	void *map;
 	size_t map_size;
-	char name[200];  /* local: base name */
+	char name[256];  /* local: base name */
 	char where[640]; /* local: path of the file where it lies now; "" when nowhere */
 	int fd;          /* ram */
 };

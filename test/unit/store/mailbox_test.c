@@ -831,6 +831,30 @@ test_other_programs_are_noticed(void **state)
 	assert_int_equal(1, count_files("Maildir/cur/1.foreign:2,R"));
 }
 
+/* Names as long as the file system takes; one has no room for flags. */
+static void
+test_long_names_of_other_programs(void **state)
+{
+	struct place *p = *state;
+	struct mailbox_view *v;
+
+	assert_ok(mailbox_view_open(p->m, 1, &v)); /* now the folder is on disk */
+	mailbox_view_close(v);
+	run("n=$(head -c 240 /dev/zero | tr '\\0' n); echo 'a: 1' > Maildir/new/$n;"
+	    "n=$(head -c 255 /dev/zero | tr '\\0' o); echo 'a: 2' > Maildir/new/$n");
+	assert_ok(mailbox_view_open(p->m, 1, &v));
+	assert_int_equal(2, v->count);
+	flag(p, 1, 1, MAILBOX_SEEN);
+	flag(p, 1, 2, MAILBOX_SEEN);
+	mailbox_view_close(v);
+	reopen(p);
+	assert_int_equal(0, find(p, S("INBOX")).unseen);
+	assert_int_equal(1, count_files("Maildir/cur/nnn*:2,S"));
+	assert_int_equal(1, count_files("Maildir/new/ooo*"));
+	assert_int_equal(5, bytes_of(p, 1, 1).n);
+	assert_int_equal(5, bytes_of(p, 1, 2).n);
+}
+
 static void
 test_a_file_renamed_under_us_is_found(void **state)
 {
@@ -1315,6 +1339,7 @@ main(void)
 		FILES(test_the_lease_is_one_processs),
 		FILES(test_SD_189_new_mail_moves_to_cur_when_seen),
 		FILES(test_other_programs_are_noticed),
+		FILES(test_long_names_of_other_programs),
 		FILES(test_a_file_renamed_under_us_is_found),
 		FILES(test_a_lost_index_finds_the_files),
 		FILES(test_no_uid_twice_after_a_crash),

@@ -472,6 +472,9 @@ notice_folder(struct mailbox *m, struct folder *f, bool force)
 	struct scan s = { .l = l, .f = f };
 	Err e;
 
+	/* a folder that a client sees is there for other programs too */
+	if (!l->unclean && files_changed(l, f->name, "new") == 0)
+		TRY(files_make_folder(l, f->name));
 	if (!f->listed && !l->unclean)
 		TRY(list_fresh(l, f));
 	if (!force && notice_quiet(l, f, true) && notice_quiet(l, f, false))
@@ -550,9 +553,9 @@ rename_announced(struct local *l, uint64_t key)
 	notice_ours(l, f, false, quiet_to);
 	if (file.in_new)
 		notice_ours(l, f, true, quiet_from);
-	if (failed(e) && e.sys != ENOENT)
+	if (failed(e) && e.sys != ENOENT && e.sys != ENAMETOOLONG)
 		return e;
-	/* ENOENT: somebody was faster; the next look finds out */
+	/* ENOENT: somebody was faster; the next look finds out. ENAMETOOLONG: it stays as it is */
 	return failed(e) ? OK : index_set_info(l, key, false, file.pending);
 }
 
