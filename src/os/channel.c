@@ -164,6 +164,33 @@ channel_receive(int fd, char *buffer, size_t size, Moment until, struct channel_
 	}
 }
 
+Err
+channel_receive_many(int fd, char *buffer, size_t size, size_t most, Str *ret,
+	size_t *ret_count)
+{
+	struct iovec iov[CHANNEL_MANY_MAX];
+	struct mmsghdr messages[CHANNEL_MANY_MAX] = { 0 };
+	size_t count = 0;
+	int n;
+
+	assert(most <= CHANNEL_MANY_MAX);
+	for (size_t i = 0; i < most; i++) {
+		iov[i] = (struct iovec){ buffer + i * size, size };
+		messages[i].msg_hdr = (struct msghdr){ .msg_iov = &iov[i], .msg_iovlen = 1 };
+	}
+	do
+		n = recvmmsg(fd, messages, (unsigned)most, MSG_DONTWAIT, NULL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN)
+		return fail_sys(ERR_GONE, "the other process is gone");
+	for (; n > 0 && count < (size_t)n && messages[count].msg_len > 0; count++)
+		ret[count] = (Str){ iov[count].iov_base, messages[count].msg_len };
+	if (n > 0 && count == 0) /* an empty datagram is the end of the file */
+		return fail(ERR_GONE, "the other process is gone");
+	*ret_count = count;
+	return OK;
+}
+
 void
 channel_message_drop(struct channel_message *m)
 {

@@ -12,6 +12,7 @@
 enum {
 	CHANNEL_MESSAGE_MAX = 128 * 1024, /* octets of one datagram */
 	CHANNEL_FDS_MAX = 8,              /* descriptors of one datagram */
+	CHANNEL_MANY_MAX = 32,            /* datagrams taken in one system call */
 	CHANNEL_PARTS_MAX = 4,            /* pieces gathered into one datagram */
 };
 
@@ -55,6 +56,14 @@ MUST_USE Err channel_receive(int fd, char *buffer, size_t size, Moment until,
 /* Receives what is there, without waiting; ERR_TEMP with sys EAGAIN when there is nothing. */
 MUST_USE Err channel_receive_now(int fd, char *buffer, size_t size,
 	struct channel_message *ret);
+
+/*
+ * Receives up to `most` datagrams that are there, in one system call and without descriptors. Each
+ * gets `size` octets of buffer, and ret[i] its part; a longer one is cut. *ret_count may be 0.
+ * ERR_GONE   the other end is closed and nothing is left
+ */
+MUST_USE Err channel_receive_many(int fd, char *buffer, size_t size, size_t most, Str *ret,
+	size_t *ret_count);
 
 /* Closes the descriptors that nobody took (taken ones are set to -1). */
 void channel_message_drop(struct channel_message *m);

@@ -46,6 +46,7 @@ struct logger {
 	char name[NAME_MAX + 1], old_name[NAME_MAX + 1];
 	off_t size;
 	Str host;
+	char buffer[CHANNEL_MANY_MAX * DATAGRAM_MAX];
 	struct buf taken; /* datagrams of `events` */
 	struct event events[EVENTS_MAX];
 	size_t event_count;
@@ -194,18 +195,20 @@ write_events(struct logger *l)
 static void
 take_events(struct logger *l, struct start_handed *h)
 {
-	char buffer[DATAGRAM_MAX];
-	struct channel_message m;
-	Err e;
+	Str datagrams[CHANNEL_MANY_MAX];
+	size_t count;
 
-	while (!failed(e = channel_receive_now(h->fd, buffer, sizeof(buffer), &m))) {
-		channel_message_drop(&m);
-		keep_event(l, h->service, m.bytes);
-		if (l->event_count == EVENTS_MAX)
+	do {
+		if (failed(channel_receive_many(h->fd, l->buffer, DATAGRAM_MAX,
+			    CHANNEL_MANY_MAX, datagrams, &count))) {
+			fd_drop(&h->fd);
+			return;
+		}
+		if (l->event_count + count > EVENTS_MAX)
 			write_events(l);
-	}
-	if (e.kind == ERR_GONE)
-		fd_drop(&h->fd);
+		for (size_t i = 0; i < count; i++)
+			keep_event(l, h->service, datagrams[i]);
+	} while (count == CHANNEL_MANY_MAX);
 }
 
 /* What several services said in the same moment is written in the order in which it was said. */

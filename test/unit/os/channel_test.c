@@ -85,6 +85,29 @@ test_nothing_is_said_at_once(void **state)
 }
 
 static void
+test_many_at_once(void **state)
+{
+	struct ends e = new_pair();
+	char buffer[4 * 8];
+	Str got[4];
+	size_t n;
+
+	(void)state;
+	assert_ok(channel_receive_many(e.b, buffer, 8, 4, got, &n));
+	assert_int_equal(0, n);
+	for (int i = 0; i < 5; i++)
+		assert_ok(channel_send_now(e.a, (Str[]){ S("mail") }, 1, NULL, 0));
+	assert_ok(channel_receive_many(e.b, buffer, 8, 4, got, &n));
+	assert_int_equal(4, n);
+	assert_str(S("mail"), got[3]);
+	close(e.a);
+	assert_ok(channel_receive_many(e.b, buffer, 8, 4, got, &n));
+	assert_int_equal(1, n);
+	assert_err(ERR_GONE, channel_receive_many(e.b, buffer, 8, 4, got, &n));
+	close(e.b);
+}
+
+static void
 test_a_full_channel_never_blocks(void **state)
 {
 	static char large[64 * 1024];
@@ -131,6 +154,7 @@ main(void)
 		cmocka_unit_test(test_parts_become_one_message),
 		cmocka_unit_test(test_descriptors_travel),
 		cmocka_unit_test(test_nothing_is_said_at_once),
+		cmocka_unit_test(test_many_at_once),
 		cmocka_unit_test(test_a_full_channel_never_blocks),
 		cmocka_unit_test(test_only_a_sealed_memfd_is_a_message),
 	};
