@@ -58,8 +58,8 @@ files_path_of(const struct folder *f, const struct local_file *file, char ret[LO
 		file->in_new ? NULL : file->info, ret);
 }
 
-Err
-files_make_folder(struct local *l, Str folder)
+static Err
+make_folder(struct local *l, Str folder)
 {
 	static const char *const subs[] = { NULL, "cur", "new", "tmp" };
 	char path[LOCAL_PATH_MAX];
@@ -70,6 +70,17 @@ files_make_folder(struct local *l, Str folder)
 	}
 	l->made_folder = true;
 	return OK;
+}
+
+Err
+files_make_folder(struct local *l, Str folder)
+{
+	Err e = make_folder(l, folder);
+
+	if (!failed(e) || e.sys != ENOENT)
+		return e;
+	TRY(make_folder(l, S("INBOX"))); /* the others lie in it */
+	return make_folder(l, folder);
 }
 
 void
