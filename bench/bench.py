@@ -42,8 +42,8 @@ class Bench:
                 self.on_fresh(kind, 10, lambda s: smtp.rate(
                     s, count, size=size, per_connection=per_connection), key)
         for kind in kinds:
-            count = int(BUSY[kind.name] / 20 * self.share)
-            self.on_fresh(kind, 10, lambda s: smtp.calls(s, max(count, 200)), "calls")
+            count = int(BUSY[kind.name] / 4 * self.share)
+            self.on_fresh(kind, 10, lambda s: smtp.calls(s, max(count, 500)), "calls")
         for kind in kinds:
             if kind is not servers.PostfixDovecot:
                 self.on_fresh(kind, 2000, lambda s: smtp.rate(s, 2000, warm=0), "2,000 accounts")
