@@ -370,6 +370,52 @@ file_holds(struct local *l, const char *path, Str bytes)
 	return same;
 }
 
+/* Looks for a base name among the files of a folder; the path stays as it is when there is none. */
+static bool
+search_sub(struct local *l, const struct folder *f, const char *sub, const char *base,
+	char path[LOCAL_PATH_MAX])
+{
+	char folder[LOCAL_PATH_MAX];
+	const struct dirent *entry;
+	bool found = false;
+	DIR *dir = NULL;
+	int fd;
+
+	if (failed(files_path(f->name, sub, NULL, NULL, folder)) ||
+		failed(file_open_folder(l->folder, folder, &fd)))
+		return false;
+	dir = fdopendir(fd);
+	if (dir == NULL) {
+		close(fd);
+		return false;
+	}
+	while (!found && (entry = readdir(dir)) != NULL) {
+		Str name, info;
+
+		files_split_name(str_from(entry->d_name), &name, &info);
+		found = str_eq(name, str_from(base)) &&
+			!failed(files_path(f->name, sub, entry->d_name, NULL, path));
+	}
+	closedir(dir);
+	return found;
+}
+
+/*
+ * A file that is not where the index says may have been renamed, by us before a crash or by another
+ * program: it is looked for under its base name before its bytes are written once more.
+ */
+static void
+search_file(struct local *l, const struct folder *f, const struct local_file *file,
+	char path[LOCAL_PATH_MAX])
+{
+	struct stat st;
+
+	if (fstatat(l->folder, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return;
+	if (!search_sub(l, f, "cur", file->name, path))
+		search_sub(l, f, "new", file->name, path);
+}
+
 static Err
 local_repair(struct mailbox *m, const struct folder *f, uint32_t uid, struct arrival *a)
 {
@@ -379,6 +425,7 @@ local_repair(struct mailbox *m, const struct folder *f, uint32_t uid, struct arr
 
 	TRY(index_get_file(l, local_key(f, uid), &file));
 	TRY(find_file(l, f, &file, path));
+	search_file(l, f, &file, path);
 	if (file_holds(l, path, a->bytes))
 		return OK;
 	TRY(put_file(l, f, a->where, path));
