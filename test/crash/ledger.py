@@ -230,6 +230,23 @@ class Reader(threading.Thread):
                 self.stop.wait(0.1)
 
 
+def read_folder(path):
+    """
+    [(file name, bytes)]. The server may be writing flags into names meanwhile: a file that is seen
+    under two names is one file (one inode), and when one vanishes before it is read, all is read anew.
+    """
+    while True:
+        files = {}
+        try:
+            for sub in ("new", "cur"):
+                for f in sorted((path / sub).iterdir()) if (path / sub).is_dir() else ():
+                    with open(f, "rb") as opened:
+                        files[os.fstat(opened.fileno()).st_ino] = f.name, opened.read()
+        except FileNotFoundError:
+            continue
+        return list(files.values())
+
+
 def read_maildirs(root, users):
     """{user: {folder: [(file name, bytes)]}} as it lies on disk."""
     found = {}
@@ -240,8 +257,7 @@ def read_maildirs(root, users):
         if maildir.is_dir():
             folders |= {f.name[1:]: f for f in maildir.iterdir() if f.name.startswith(".") and f.is_dir()}
         found[user] = {
-            folder: [(f.name, f.read_bytes()) for sub in ("new", "cur") if (path / sub).is_dir()
-                     for f in sorted((path / sub).iterdir())]
+            folder: read_folder(path)
             for folder, path in folders.items()}
     return found
 
