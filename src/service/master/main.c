@@ -668,28 +668,36 @@ run(struct master *m)
 	free(m->detached);
 }
 
+/* Everything that may fail before the first service starts; the reason goes to stderr. */
+static int
+prepare_and_run(struct master *m)
+{
+	Err e = place_open(&m->config, m->options->drop_users, &m->place);
+
+	if (failed(e))
+		return EX_OSERR;
+	e = spawn_open_self(&m->self);
+	if (!failed(e))
+		e = take_signals(&m->signals);
+	if (failed(e))
+		fprintf(stderr, "posthorn: %s: %s\n", e.what, err_sys_text(e));
+	else
+		run(m);
+	place_close(&m->place);
+	return failed(e) ? EX_OSERR : EX_OK;
+}
+
 int
 master_run(const struct master_options *options)
 {
 	struct master m = { .options = options, .self = -1, .signals = -1 };
-	Err e;
+	int code;
 
 	if (failed(master_config_read(options, &m.config)))
 		return EX_CONFIG;
 	umask(077);
 	raise_file_limit();
-	e = place_open(&m.config, options->drop_users, &m.place);
-	if (failed(e))
-		return EX_OSERR;
-	e = spawn_open_self(&m.self);
-	if (!failed(e))
-		e = take_signals(&m.signals);
-	if (failed(e)) {
-		fprintf(stderr, "posthorn: %s: %s\n", e.what, err_sys_text(e));
-		return EX_OSERR;
-	}
-	run(&m);
-	place_close(&m.place);
+	code = prepare_and_run(&m);
 	master_config_free(&m.config);
-	return EX_OK;
+	return code;
 }
